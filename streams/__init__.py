@@ -1,0 +1,1 @@
+"""Telemetry pipeline: how good each model in production is, continuously and with known error rates."""

@@ -1,0 +1,131 @@
+"""The configuration as frozen objects. Every duration is an integer of microseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from streams.config.fields import TASKS, Classes, Duration, Horizon, Label, Metrics, Slices, TaskName, Windows
+from streams.config.problems import shown
+from streams.core.metric.registry import default_metrics
+from streams.core.window_spec import DAY, WindowSpec, pane_size
+
+_OPPOSITES = (
+    ("1", "0"),
+    ("true", "false"),
+    ("yes", "no"),
+    ("y", "n"),
+    ("t", "f"),
+    ("positive", "negative"),
+    ("pos", "neg"),
+)
+
+
+def _opposite(data: Mapping[str, Any]) -> str | None:
+    """Guess the negative label from the positive one, in its case; None if it has no known opposite."""
+    positive = data["positive"] or ""
+    for pair in _OPPOSITES:
+        for ours, theirs in (pair, pair[::-1]):
+            for case in (str.lower, str.title, str.upper):
+                if positive == case(ours):
+                    return case(theirs)
+    return None
+
+
+class ModelConfig(BaseModel):
+    """One model: what its labels mean, which windows and slices it is measured in, and by which metrics."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: SkipJsonSchema[str]
+    task: TaskName = Field(description="What the model does: " + ", ".join(TASKS))
+    positive: Label | None = Field(default=None, validate_default=True, description="Binary: the label that means yes")
+    negative: Label | None = Field(
+        default_factory=_opposite,
+        description="Binary: the label that means no; the known opposite of `positive`, else any other label",
+    )
+    classes: Classes = Field(default=(), description="Multiclass: all labels; empty when they are not known beforehand")
+    threshold: float = Field(
+        default=0.5,
+        strict=True,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Binary: the score from which a yes is predicted",
+    )
+    label_horizon: Horizon = Field(
+        default=30 * DAY, description="How long after its prediction a label counts, at most 366d"
+    )
+    windows: Windows = Field(
+        default=(WindowSpec.parse("1d"),), description="Windows of prediction time: 7d, 15m/1m, 1mo"
+    )
+    slices: Slices = Field(
+        default=((),), description="Lists of attributes; each combination of their values is a group"
+    )
+    metrics: Metrics = Field(
+        default_factory=lambda data: default_metrics(data["task"]), description="Metrics for the task"
+    )
+    max_groups: int = Field(
+        default=1_000, strict=True, ge=1, le=100_000, description="Groups kept apart, over all slices"
+    )
+
+    @property
+    def pane(self) -> int:
+        """Largest pane, in microseconds, of which every window is a union."""
+        return pane_size(self.windows)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """All attributes that some slice names, sorted."""
+        return tuple(sorted({attribute for names in self.slices for attribute in names}))
+
+    @field_validator("positive", "negative", "threshold", "classes", mode="before")
+    @classmethod
+    def _belongs_to_the_task(cls, value: object, info: ValidationInfo) -> object:
+        owner = "multiclass" if info.field_name == "classes" else "binary"
+        task = info.data.get("task", owner)
+        if task != owner and value is not None:
+            raise ValueError(f"{shown(value)} is only for {owner} models, this one is {task}: remove the key")
+        return value
+
+    @field_validator("positive")
+    @classmethod
+    def _binary_needs_positive(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("task") == "binary":
+            raise ValueError('is required for binary models: the label that means yes, such as "1"')
+        return value
+
+    @field_validator("negative")
+    @classmethod
+    def _labels_differ(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value == info.data.get("positive"):
+            raise ValueError(f"{shown(value)} is the positive label too: the two must differ")
+        return value
+
+
+class Config(BaseModel):
+    """The whole configuration: the models by name, and what holds for all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: dict[str, ModelConfig] = Field(min_length=1, description="The models by name, at least one")
+    disorder: Duration = Field(default=DAY, description="How far out of order events may come")
+    max_future: Duration = Field(default=366 * DAY, description="Events further ahead of now than this are rejected")
+    samples: float = Field(
+        default=0.01,
+        strict=True,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of requests whose raw events are kept",
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _fill_in_names(cls, models: object) -> object:
+        if not isinstance(models, Mapping):
+            return models
+        return {key: {**model, "name": key} if isinstance(model, Mapping) else model for key, model in models.items()}

@@ -1,0 +1,144 @@
+"""
+Blocks: the unit of work. All records of one source from one fetch, decoded at once into columns.
+
+A codec turns bytes into a `Block`: for each type of event an Arrow record batch in the schema below,
+the records' positions in their source, and the records that could not be decoded.
+Times are integer microseconds since the Unix epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+EventType = Literal["prediction", "outcome", "feedback"]
+EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+
+ROLES = ("live", "shadow", "canary")
+FEEDBACK_KINDS = (
+    "rating",
+    "complaint",
+    "edit",
+    "click",
+    "conversion",
+    "accept",
+    "override",
+    "crash",
+    "latency",
+)
+
+_STRINGS = pa.map_(pa.string(), pa.string())
+_NUMBERS = pa.map_(pa.string(), pa.float64())
+
+SCHEMAS: dict[EventType, pa.Schema] = {
+    "prediction": pa.schema(
+        [
+            ("request_id", pa.string()),
+            ("prediction_id", pa.string()),
+            ("event_time", pa.int64()),
+            ("model", pa.string()),
+            ("version", pa.string()),
+            ("role", pa.string()),
+            ("unit_id", pa.string()),
+            ("score", pa.float64()),
+            ("label", pa.string()),
+            ("ranking", pa.list_(pa.string())),
+            ("attributes", _STRINGS),
+            ("features", _NUMBERS),
+            ("latency_ms", pa.float64()),
+            ("assignments", _STRINGS),
+            ("inclusion_probability", pa.float64()),
+        ]
+    ),
+    "outcome": pa.schema(
+        [
+            ("request_id", pa.string()),
+            ("prediction_id", pa.string()),
+            ("event_time", pa.int64()),
+            ("label", pa.string()),
+            ("value", pa.float64()),
+            ("source", pa.string()),
+            ("revision", pa.int64()),
+            ("inclusion_probability", pa.float64()),
+        ]
+    ),
+    "feedback": pa.schema(
+        [
+            ("feedback_id", pa.string()),
+            ("request_id", pa.string()),
+            ("prediction_id", pa.string()),
+            ("unit_id", pa.string()),
+            ("event_time", pa.int64()),
+            ("kind", pa.string()),
+            ("value", pa.float64()),
+        ]
+    ),
+}
+
+RejectReason = Literal[
+    "undecodable",  # bytes that no schema reads: garbage, truncated, not JSON, invalid UTF-8, wrong field type
+    "unknown_schema",  # a schema id or fingerprint that the registry does not have
+    "too_large",  # a record over 1 MiB, or an attribute map over 1,000 keys
+    "missing_id",  # prediction_id, feedback_id, or both request_id and prediction_id absent or empty
+    "bad_time",  # event_time before 1970, after 9000, or absent
+    "future_time",  # event_time further ahead of now than the configuration's max_future
+    "unknown_model",  # a model that the configuration does not declare
+    "bad_score",  # NaN, infinite, or outside 0..1 for a binary model
+    "bad_label",  # a label that is no class of the model
+    "bad_value",  # NaN or infinite where a number is due, or a feedback kind without the value it needs
+    "bad_kind",  # a role or a kind of feedback that is not in the list
+    "bad_weight",  # an inclusion probability outside (0, 1]
+    "too_late",  # a prediction whose windows were already final when it came
+]
+
+MAX_RECORD_BYTES = 1 << 20
+MAX_MAP_KEYS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One record that takes no part: why, from where, and its bytes as they came."""
+
+    reason: RejectReason
+    detail: str
+    source: str
+    position: int
+    original: bytes
+    kind: EventType | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """
+    Decoded events of one type from one source.
+
+    `table` has the columns of `SCHEMAS[kind]` (nulls where a field was absent), `positions` the place of each
+    row in its source (the record's ordinal in a file, from 0; the offset in a topic), and `original` gives
+    back the bytes of a row, for the dead letters.
+    """
+
+    kind: EventType
+    table: pa.RecordBatch
+    source: str
+    positions: npt.NDArray[np.int64]
+    original: Callable[[int], bytes]
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one fetch of one source became: batches by type of event, and what could not be decoded."""
+
+    source: str
+    batches: tuple[Batch, ...] = ()
+    rejects: tuple[Reject, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return sum(map(len, self.batches)) + len(self.rejects)

@@ -1,0 +1,1 @@
+"""The metrics: from exact sums of weighted variables to estimates with intervals, many windows at once."""
