@@ -1,0 +1,204 @@
+"""
+From Arrow batches to the flat columns that the join holds: ids hashed, labels hashed, attributes as cohorts.
+
+A prediction's flat row takes 62 bytes, plus eight for each optional column that the configured tasks need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streams.core.block import FEEDBACK_KINDS, ROLES
+from streams.core.columns import Array, Columns, Hashes, Ints, Mask, from_arrow
+from streams.core.groups import MISSING, Groups, combine
+from streams.core.ids import check_strings, hash_repeated, hash_strings, mix
+from streams.core.metric.base import Task
+
+SHADOW = 1  # flag: the user did not see this prediction
+BY_REQUEST = 2  # flag: an outcome of the request has joined this prediction
+BY_NAME = 4  # flag: an outcome that names this prediction has joined it
+LABELLED = BY_REQUEST | BY_NAME
+FIRST_KIND_BIT = 3  # flags from this bit up: kinds of feedback already counted
+
+RANKING_PLACES = 100  # items of a ranking that are held; a relevant item behind them counts as not in the list
+
+DTypes = dict[str, npt.DTypeLike | tuple[npt.DTypeLike, int]]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Which optional columns waiting predictions need, from the tasks of the configured models."""
+
+    tasks: frozenset[Task]
+
+    def dtypes(self) -> DTypes:
+        """Column types of the prediction store."""
+        base: DTypes = {
+            "key": np.uint64,  # hash of the request id
+            "check": np.uint64,  # second hash of the request id
+            "id": np.uint64,  # hash of the prediction id, mixed with `check`
+            "time": np.int64,
+            "cohort": np.int32,
+            "weight": np.float64,
+            "flags": np.uint16,
+            "revision": np.int64,  # of the outcome that stands
+            "outcome_time": np.int64,
+        }
+        if self.tasks & {"binary", "multiclass"}:
+            base |= {"predicted": np.uint64}
+        if self.tasks & {"binary", "multiclass", "regression"}:
+            base |= {"score": np.float64}
+        if self.tasks & {"binary", "multiclass", "ranking"}:
+            base |= {"label": np.uint64}
+        if self.tasks & {"regression"}:
+            base |= {"value": np.float64}
+        if self.tasks & {"ranking"}:
+            base |= {"ranking": (np.uint64, RANKING_PLACES)}
+        if self.tasks - {"none"}:
+            base |= {"label_weight": np.float64}
+        return base
+
+
+def identify(table: pa.RecordBatch) -> Columns:
+    """Hash the ids of any batch: `key`, `check` of the request, `target` of the prediction named (0: none)."""
+    request = pc.coalesce(_named(table["request_id"]), table["prediction_id"])
+    prediction = hash_strings(_named(table["prediction_id"]))
+    check = check_strings(request)
+    target = np.where(prediction == 0, np.uint64(0), mix(prediction, check))
+    return {
+        "key": hash_strings(request),
+        "check": check,
+        "target": target,
+        "time": from_arrow(table["event_time"]),
+    }
+
+
+def flatten_predictions(table: pa.RecordBatch, ids: Columns, groups: Groups, shape: Shape) -> Columns:
+    """Build the rows of the prediction store; `ids` comes from `identify` for the same rows."""
+    columns: Columns = {
+        "key": ids["key"],
+        "check": ids["check"],
+        "id": ids["target"],
+        "time": ids["time"],
+        "cohort": cohorts_of(table, ids["time"], groups),
+        "weight": 1.0 / from_arrow(table["inclusion_probability"]),
+        "flags": np.where(_equal(table["role"], ROLES[1]), np.uint16(SHADOW), np.uint16(0)),
+        "revision": np.zeros(len(table), np.int64),
+        "outcome_time": np.zeros(len(table), np.int64),
+    }
+    optional: dict[str, Callable[[], Array]] = {
+        "predicted": lambda: hash_repeated(table["label"]),
+        "score": lambda: _floats(table["score"]),
+        "label": lambda: np.zeros(len(table), np.uint64),
+        "value": lambda: np.full(len(table), np.nan),
+        "label_weight": lambda: np.zeros(len(table)),
+        "ranking": lambda: _ranking(table["ranking"]),
+    }
+    return {name: columns[name] if name in columns else optional[name]() for name in shape.dtypes()}
+
+
+def flatten_outcomes(table: pa.RecordBatch, ids: Columns) -> Columns:
+    """Build the rows of the outcome store, without `ref` and `flags`."""
+    label, value = hash_repeated(table["label"]), _floats(table["value"])
+    revision = from_arrow(table["revision"])
+    said = mix(mix(label, value.view(np.uint64)), mix(ids["time"].view(np.uint64), revision.view(np.uint64)))
+    return ids | {
+        "id": mix(ids["target"], said),
+        "revision": revision,
+        "label": label,
+        "value": value,
+        "weight": 1.0 / from_arrow(table["inclusion_probability"]),
+    }
+
+
+def flatten_feedback(table: pa.RecordBatch, ids: Columns) -> Columns:
+    """Build the rows of the feedback store, without `ref` and `flags`."""
+    encoded = table["kind"].dictionary_encode()
+    kinds = np.array([FEEDBACK_KINDS.index(kind) for kind in encoded.dictionary.to_pylist()], np.int8)
+    return ids | {
+        "id": hash_strings(table["feedback_id"]),
+        "kind": kinds[from_arrow(encoded.indices)],
+        "value": _floats(table["value"]),
+    }
+
+
+def cohorts_of(table: pa.RecordBatch, times: Ints, groups: Groups) -> npt.NDArray[np.int32]:
+    """Number each row's cohort; Python works once a distinct combination of attribute values, not once an event."""
+    names = sorted({name for plan in groups.plans.values() for one in plan.slices for name in one})
+    columns = [table["model"], table["version"], *(_attribute(table, name) for name in names)]
+    encoded = [column.dictionary_encode() for column in columns]
+    values = [[*column.dictionary.to_pylist(), MISSING] for column in encoded]
+    codes = [(_codes(column), len(column.dictionary) + 1) for column in encoded]
+    first, inverse = combine(codes)
+    earliest = np.full(len(first), np.iinfo(np.int64).max)
+    np.minimum.at(earliest, inverse, times)
+    cohorts = np.empty(len(first), np.int32)
+    for i, row in enumerate(first.tolist()):
+        model, version, *attributes = (values[c][codes[c][0][row]] for c in range(len(codes)))
+        cohorts[i] = groups.cohort(model, version, dict(zip(names, attributes, strict=True)), int(earliest[i]))
+    return cohorts[inverse]
+
+
+def _attribute(table: pa.RecordBatch, name: str) -> pa.Array:
+    """Values of one attribute, null where a row has none."""
+    if name == "role":
+        return table["role"]
+    maps = table["attributes"]
+    found = np.flatnonzero(_equal(maps.keys, name))
+    row = np.searchsorted(maps.offsets.to_numpy(), found, side="right") - 1
+    index = np.full(len(maps), -1, np.int64)
+    index[row] = found
+    return maps.items.take(pa.array(index, mask=index < 0))
+
+
+def _ranking(lists: pa.Array) -> Hashes:
+    """Hashes of the first items of each list, a row a list, 0 behind its end."""
+    out = np.zeros((len(lists), RANKING_PLACES), np.uint64)
+    items = hash_strings(lists.flatten())
+    count = from_arrow(pc.list_value_length(lists).fill_null(0))
+    row = np.repeat(np.arange(len(lists)), count)
+    place = np.arange(len(items)) - np.repeat(np.cumsum(count) - count, count)
+    held = place < RANKING_PLACES
+    out[row[held], place[held]] = items[held]
+    return out
+
+
+def _named(ids: pa.Array) -> pa.Array:
+    """Ids with the empty string as null: an empty id names nothing."""
+    return pc.if_else(pc.equal(pc.binary_length(ids), 0), None, ids)
+
+
+def _equal(strings: pa.Array, value: str) -> Array:
+    return from_arrow(pc.fill_null(pc.equal(strings, value), False))
+
+
+def _floats(numbers: pa.Array) -> Array:
+    return from_arrow(numbers.fill_null(np.nan))
+
+
+def _codes(column: pa.DictionaryArray) -> Ints:
+    return from_arrow(column.indices.fill_null(len(column.dictionary)))
+
+
+def repeated(key: Hashes, identity: Hashes) -> Mask:
+    """
+    Mask of the rows whose (key, identity) stands in an earlier row.
+
+    >>> repeated(np.array([5, 5, 6], np.uint64), np.array([1, 1, 1], np.uint64)).tolist()
+    [False, True, False]
+    """
+    mixed = mix(key, identity)
+    order = np.argsort(mixed)
+    repeats = np.zeros(len(order), np.bool_)
+    if (np.diff(mixed[order]) != 0).all():
+        return repeats
+    order = np.argsort(mixed, kind="stable")
+    same = (key[order[1:]] == key[order[:-1]]) & (identity[order[1:]] == identity[order[:-1]])
+    repeats[order[1:]] = same
+    return repeats

@@ -1,0 +1,313 @@
+"""
+Join: predictions with their outcomes and feedback, in event time, in any order of arrival.
+
+Predictions wait until no label can come for them any more; outcomes and feedback wait until no prediction can
+come that they belong to. What changes leaves as *changes*: rows that add to the sums of their windows, or, with
+the sign -1, take back what an outcome that no longer stands had added.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streams.core.columns import Array, Columns, Hashes, Ints, Mask, length, segments, take
+from streams.core.flatten import BY_NAME, BY_REQUEST, FIRST_KIND_BIT, LABELLED, SHADOW, Shape, repeated
+from streams.core.ids import mix
+from streams.core.link import Verdict, first_of_kind, in_time, null_first, same_request, standing
+from streams.core.runs import Runs
+from streams.core.watermark import NEVER
+
+MATCHED = 1  # flag of outcomes and feedback: a prediction has been found
+LATE = 2  # flag: only predictions whose horizon had passed were found
+
+_EVENT = {"key": np.uint64, "check": np.uint64, "target": np.uint64, "id": np.uint64, "time": np.int64}
+_REST = {"value": np.float64, "ref": np.int64, "flags": np.uint8}
+OUTCOME = _EVENT | {"revision": np.int64, "label": np.uint64, "weight": np.float64} | _REST
+FEEDBACK = _EVENT | {"kind": np.int8} | _REST
+
+_STATE = {"revision": "revision", "outcome_time": "time", "label": "label", "value": "value", "label_weight": "weight"}
+_NOT_WAITED_FOR = 1_024  # rows that may be past their time before the stores are swept
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """Outcomes or feedback that no prediction took: references to their records, and which came late."""
+
+    refs: Ints
+    late: Mask
+
+
+class Joiner:
+    """
+    The stores of waiting predictions, outcomes and feedback, and the rules by which they meet.
+
+    `horizon_of` gives the label horizon (us) of each cohort number; `disorder` is in us.
+    """
+
+    def __init__(self, shape: Shape, disorder: int, horizon_of: Callable[[Array], Ints]) -> None:
+        self.predictions = Runs(shape.dtypes())
+        self.outcomes = Runs(OUTCOME)
+        self.feedback = Runs(FEEDBACK)
+        self.tally: Counter[str] = Counter()
+        self._disorder = disorder
+        self._horizon_of = horizon_of
+        self._since_sweep = 0
+        self.watermark = NEVER
+
+    def fresh(self, store: Runs, ids: Columns, identity: Array) -> Mask:
+        """Mask of the rows whose (key, identity) is neither in the store nor earlier in the rows."""
+        repeats = repeated(ids["key"], identity)
+        query, at = store.find(ids["key"])
+        known = query[store.gather("id", at) == identity[query]]
+        repeats[known] = True
+        return ~repeats
+
+    def add_predictions(self, rows: Columns) -> tuple[Columns, Columns]:
+        """Take in new predictions; return the changes that waiting outcomes and feedback now make with them."""
+        labels = self._label_arrivals(rows)
+        feedback = self._attribute_arrivals(rows)
+        self.predictions.insert(rows)
+        self._since_sweep += length(rows)
+        return labels, feedback
+
+    def add_outcomes(self, rows: Columns) -> Columns:
+        """Take in outcomes (with `ref`, and `flags` 0); return the label changes that they make."""
+        query, at = self.predictions.find(rows["key"])
+        predictions = self.predictions.take(at)
+        same = same_request(predictions, take(rows, query))
+        query, at, predictions = query[same], at[same], take(predictions, same)
+        verdict = self._judge(predictions, rows["time"][query])
+        rows["flags"][query[verdict.counts]] |= np.uint8(MATCHED)
+        rows["flags"][query[verdict.late]] |= np.uint8(LATE)
+        self._count_matched(take(rows, (rows["flags"] & MATCHED) != 0))
+        self.outcomes.insert(rows)
+        self._since_sweep += length(rows)
+        query, at, predictions = query[verdict.counts], at[verdict.counts], take(predictions, verdict.counts)
+        changed, state, changes = self._settle(at, predictions, take(rows, query))
+        for name, values in state.items():
+            self.predictions.put(name, changed, values)
+        return changes
+
+    def add_feedback(self, rows: Columns) -> Columns:
+        """Take in feedback (with `ref`, and `flags` 0); return the feedback changes that it makes."""
+        query, at = self.predictions.find(rows["key"])
+        predictions = self.predictions.take(at)
+        events = take(rows, query)
+        belongs, late = self._belongs(predictions, events)
+        rows["flags"][query[belongs]] |= np.uint8(MATCHED)
+        rows["flags"][query[late]] |= np.uint8(LATE)
+        self.tally["attributed"] += int(((rows["flags"] & MATCHED) != 0).sum())
+        self.feedback.insert(rows)
+        self._since_sweep += length(rows)
+        at, predictions = at[belongs], take(predictions, belongs)
+        flags, changes = _attribute(at, predictions, take(events, belongs))
+        self.predictions.put("flags", at, flags)
+        return changes
+
+    def sweep(self, watermark: int, *, ended: bool = False) -> tuple[Orphans, Orphans]:
+        """
+        Let go of what the watermark has passed; return the orphaned outcomes and feedback.
+
+        When the input has ended no prediction can come any more, so that nothing waits for one.
+        """
+        cut = np.iinfo(np.int64).max if ended else watermark - self._disorder
+        orphans = _let_go(self.outcomes, cut), _let_go(self.feedback, cut)
+        self.tally["orphan_outcomes"] += len(orphans[0].refs)
+        self.tally["orphan_feedback"] += len(orphans[1].refs)
+        last_time = self.predictions.column("time") + self._horizon_of(self.predictions.column("cohort"))
+        gone = self.predictions.remove(last_time + self._disorder < watermark)
+        self.tally["expired"] += int(((gone["flags"] & LABELLED) == 0).sum())
+        self._since_sweep = 0
+        return orphans
+
+    def sweep_is_due(self) -> bool:
+        """Whether so many rows came since the last sweep that another one is worth its cost."""
+        return self._since_sweep >= max(_NOT_WAITED_FOR, len(self.predictions) + len(self.outcomes) >> 2)
+
+    def unlabelled(self, watermark: int) -> tuple[int, int]:
+        """Predictions held without an outcome: (those that wait, those whose horizon has passed)."""
+        bare = (self.predictions.column("flags") & LABELLED) == 0
+        last_time = self.predictions.column("time") + self._horizon_of(self.predictions.column("cohort"))
+        passed = int((bare & (last_time < watermark)).sum())
+        return int(bare.sum()) - passed, passed
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain data."""
+        stores = {"predictions": self.predictions, "outcomes": self.outcomes, "feedback": self.feedback}
+        held = {name: store.snapshot() for name, store in stores.items()}
+        return held | {"tally": dict(self.tally), "since_sweep": self._since_sweep, "watermark": self.watermark}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Replace everything by a snapshot."""
+        self.predictions.restore(saved["predictions"])
+        self.outcomes.restore(saved["outcomes"])
+        self.feedback.restore(saved["feedback"])
+        self.tally = Counter(saved["tally"])
+        self._since_sweep, self.watermark = saved["since_sweep"], saved["watermark"]
+
+    def _label_arrivals(self, rows: Columns) -> Columns:
+        """Label new predictions by the outcomes that wait for them, in place."""
+        query, at = self.outcomes.find(rows["key"])
+        events = self.outcomes.take(at)
+        same = same_request(take(rows, query), events)
+        query, at, events = query[same], at[same], take(events, same)
+        predictions = take(rows, query)
+        verdict = self._judge(predictions, events["time"])
+        counts = verdict.counts
+        self._count_matched(self.outcomes.take(_newly(self.outcomes, at, counts)))
+        _mark(self.outcomes, at, counts, verdict.late)
+        changed, state, changes = self._settle(query[counts], take(predictions, counts), take(events, counts))
+        for name, values in state.items():
+            rows[name][changed] = values
+        return changes
+
+    def _attribute_arrivals(self, rows: Columns) -> Columns:
+        """Give new predictions the feedback that waits for them, in place."""
+        query, at = self.feedback.find(rows["key"])
+        events = self.feedback.take(at)
+        predictions = take(rows, query)
+        belongs, late = self._belongs(predictions, events)
+        self.tally["attributed"] += len(_newly(self.feedback, at, belongs))
+        _mark(self.feedback, at, belongs, late)
+        query, predictions = query[belongs], take(predictions, belongs)
+        rows["flags"][query], changes = _attribute(query, predictions, take(events, belongs))
+        return changes
+
+    def _judge(self, predictions: Columns, times: Ints) -> Verdict:
+        """Judge pairs; no label counts for a prediction whose windows may be final, whenever it comes."""
+        horizon = self._horizon_of(predictions["cohort"])
+        verdict = in_time(predictions["time"], times, horizon, self._disorder)
+        age = self.watermark - predictions["time"] - horizon
+        return Verdict(verdict.counts & (age <= 0), verdict.late & (age <= self._disorder))
+
+    def _belongs(self, predictions: Columns, events: Columns) -> tuple[Mask, Mask]:
+        """Pairs whose feedback counts, and pairs where it came late."""
+        seen = ((predictions["flags"] & SHADOW) == 0) | (events["target"] != 0)
+        same = same_request(predictions, events) & seen
+        verdict = self._judge(predictions, events["time"])
+        return same & verdict.counts, same & verdict.late
+
+    def _settle(self, places: Ints, predictions: Columns, outcomes: Columns) -> tuple[Ints, Columns, Columns]:
+        """
+        Let the right outcome stand for each prediction, over aligned pairs.
+
+        Returns the places whose outcome changed, their new state, and the label changes.
+        """
+        chosen = standing(places, outcomes)
+        before, after = take(predictions, chosen), take(outcomes, chosen)
+        had = (before["flags"] & LABELLED) != 0
+        self.tally["joined"] += int((~had).sum())
+        wins = ~had | _beats(after, before)
+        state = {name: np.where(wins, after[of], before[name]) for name, of in _STATE.items() if name in before}
+        state["flags"] = before["flags"] | _how(places, outcomes, len(chosen))
+        old = _label_rows(take(before, had & wins), -1)
+        new = _label_rows(take(before | state, wins), 1)
+        return places[chosen], state, {name: np.concatenate([old[name], new[name]]) for name in old}
+
+    def _count_matched(self, outcomes: Columns) -> None:
+        """
+        Count outcomes that match for the first time, before their flags are set.
+
+        The first of a request (and prediction named) labels, further revisions correct.
+        """
+        group = _group(outcomes)
+        _, first, many = np.unique(group, return_index=True, return_counts=True)
+        before = self._matched_before(take(outcomes, first))
+        self.tally["labelling"] += int((~before).sum())
+        self.tally["corrected"] += int(many.sum() - (~before).sum())
+
+    def _matched_before(self, outcomes: Columns) -> Mask:
+        """Whether another outcome of the same request (and prediction named) has matched a prediction."""
+        before = np.zeros(len(outcomes["key"]), np.bool_)
+        query, at = self.outcomes.find(outcomes["key"])
+        held = self.outcomes.take(at)
+        same = (_group(held) == _group(outcomes)[query]) & ((held["flags"] & MATCHED) != 0)
+        before[query[same]] = True
+        query, at = self.predictions.find(outcomes["key"])
+        events = take(outcomes, query)
+        predictions = {name: self.predictions.gather(name, at) for name in ("check", "id", "flags")}
+        how = np.where(events["target"] == 0, np.uint16(BY_REQUEST), np.uint16(BY_NAME))
+        before[query[same_request(predictions, events) & ((predictions["flags"] & how) != 0)]] = True
+        return before
+
+
+def _label_rows(predictions: Columns, sign: int) -> Columns:
+    """Label changes: each prediction with the outcome in its state, added or taken back."""
+    hidden = ("key", "check", "id", "flags", "revision", "outcome_time", "label_weight")
+    rows = {name: column for name, column in predictions.items() if name not in hidden}
+    rows["prediction_weight"] = predictions["weight"]
+    rows["weight"] = predictions["weight"] * predictions.get("label_weight", np.float64(1.0))
+    rows["sign"] = np.full(len(predictions["time"]), float(sign))
+    return rows
+
+
+def _beats(after: Columns, before: Columns) -> Mask:
+    """Whether the new outcome stands before the one in state: the order of `link.standing`."""
+    wins = np.zeros(len(after["time"]), np.bool_)
+    tied = np.ones(len(wins), np.bool_)
+    for ahead, behind in (
+        (after["revision"], before["revision"]),
+        (before["outcome_time"], after["time"]),
+        (before.get("label", after["label"]), after["label"]),
+        (null_first(before.get("value", after["value"])), null_first(after["value"])),
+    ):
+        wins |= tied & (ahead > behind)
+        tied &= ahead == behind
+    return wins
+
+
+def _attribute(places: Ints, predictions: Columns, events: Columns) -> tuple[Array, Columns]:
+    """Feedback changes of aligned pairs, and each pair's prediction flags after all of them."""
+    bits = np.left_shift(np.uint16(1), events["kind"].astype(np.uint16) + np.uint16(FIRST_KIND_BIT))
+    first = first_of_kind(places, bits, predictions["flags"])
+    unique, inverse = np.unique(places, return_inverse=True)
+    added = np.zeros(len(unique), np.uint16)
+    np.bitwise_or.at(added, inverse, bits)
+    changes = {
+        "cohort": predictions["cohort"],
+        "time": predictions["time"],
+        "weight": predictions["weight"],
+        "sign": np.ones(len(places)),
+        "kind": events["kind"].astype(np.int64),
+        "value": events["value"],
+        "first": first.astype(np.float64),
+    }
+    return predictions["flags"] | added[inverse], changes
+
+
+def _group(outcomes: Columns) -> Hashes:
+    """What revisions of one outcome have in common: the request, and the prediction named."""
+    return mix(mix(outcomes["key"], outcomes["check"]), outcomes["target"])
+
+
+def _how(places: Ints, outcomes: Columns, distinct: int) -> Array:
+    """For each distinct place, in order: flags of how its outcomes came to it, by request or by name."""
+    each = np.where(outcomes["target"] == 0, np.uint16(BY_REQUEST), np.uint16(BY_NAME))
+    order = np.argsort(places, kind="stable")
+    if distinct == len(places):
+        return each[order]
+    return np.bitwise_or.reduceat(each[order], segments(places[order])[0])
+
+
+def _newly(store: Runs, at: Ints, counts: Mask) -> Ints:
+    """Distinct places of waiting events that match now and have not before."""
+    unmatched = (store.gather("flags", at) & MATCHED) == 0
+    return np.unique(at[counts & unmatched])
+
+
+def _mark(store: Runs, at: Ints, counts: Mask, late: Mask) -> None:
+    """Flag waiting events as matched or late."""
+    for mask, flag in ((counts, MATCHED), (late, LATE)):
+        store.put("flags", at[mask], store.gather("flags", at[mask]) | np.uint8(flag))
+
+
+def _let_go(store: Runs, cut: int) -> Orphans:
+    """Remove events older than the cut; those that matched nothing are orphans."""
+    gone = store.remove(store.column("time") < cut)
+    unmatched = (gone["flags"] & MATCHED) == 0
+    return Orphans(gone["ref"][unmatched], (gone["flags"][unmatched] & LATE) != 0)

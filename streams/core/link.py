@@ -1,0 +1,68 @@
+"""Pairs of predictions with outcomes or feedback: which belong together, and which outcome stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streams.core.columns import Array, Columns, Floats, Ints, Mask, segments
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """For each pair: whether the event counts for the prediction, or came after its horizon by at most the disorder."""
+
+    counts: Mask
+    late: Mask
+
+
+def same_request(prediction: Columns, event: Columns) -> Mask:
+    """Pairs (aligned rows) of one request, by its second hash, where the prediction named, if any, is this one."""
+    named = event["target"] != 0
+    same: Mask = (prediction["check"] == event["check"]) & (~named | (event["target"] == prediction["id"]))
+    return same
+
+
+def in_time(prediction: Ints, event: Ints, horizon: Ints, disorder: int) -> Verdict:
+    """Judge pairs by their two event times: disorder before the prediction to horizon after it, ends included."""
+    delay = event - prediction
+    counts = (delay >= -disorder) & (delay <= horizon)
+    return Verdict(counts, (delay > horizon) & (delay <= horizon + disorder))
+
+
+def standing(places: Ints, candidates: Columns) -> Ints:
+    """
+    Choose one candidate outcome for each prediction.
+
+    `places` says which prediction a candidate is for. The highest revision stands; then the earliest event time,
+    the smallest label hash and the smallest value, so that the choice never depends on the order of arrival.
+    Returns the rows of the chosen candidates, one a distinct place, by place.
+    """
+    order: Ints = np.argsort(places)
+    if (np.diff(places[order]) > 0).all():
+        return order
+    keys = (-null_first(candidates["value"]), ~candidates["label"], -candidates["time"], candidates["revision"], places)
+    order = np.lexsort(keys)
+    starts, lengths = segments(places[order])
+    chosen: Ints = order[starts + lengths - 1]
+    return chosen
+
+
+def null_first(values: Floats) -> Floats:
+    """Values in which an absent one compares below all others."""
+    return np.where(np.isnan(values), -np.inf, values)
+
+
+def first_of_kind(places: Ints, bits: Array, seen: Array) -> Mask:
+    """
+    Mask of the pairs that bring a prediction its first feedback of a kind.
+
+    `bits` has one bit set a pair, the kind's; `seen` the bits that the prediction had before.
+    """
+    order = np.lexsort((np.arange(len(places)), bits, places))
+    first = np.ones(len(order), np.bool_)
+    same = (places[order[1:]] == places[order[:-1]]) & (bits[order[1:]] == bits[order[:-1]])
+    first[order[1:]] = ~same
+    unseen: Mask = (seen & bits) == 0
+    return first & unseen

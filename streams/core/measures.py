@@ -1,0 +1,65 @@
+"""Measures: the summarize and window stages of every task side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from streams.core.catalog import Catalog
+from streams.core.columns import Columns, length
+from streams.core.metric.base import Changes, Source, Task
+from streams.core.panes import Slots
+from streams.core.quality import quality_rows
+from streams.core.summarize import Summarizer, feedback_changes, label_changes, select, traffic_changes
+from streams.core.window import Cohorts, Windower
+
+
+class Measures:
+    """Sums and windows of all models, a summarizer and a windower a task."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._summarizers = {t: Summarizer(catalog.layout(t), catalog.pane(t)) for t in catalog.tasks}
+        self._windowers = {t: Windower(s.panes, catalog.specs(t)) for t, s in self._summarizers.items()}
+        self._classes = Slots()
+
+    def __len__(self) -> int:
+        return sum(len(s.panes.cells) for s in self._summarizers.values())
+
+    def add(self, source: Source, rows: Columns) -> None:
+        """Summarize changes of one source."""
+        for task, summarizer in self._summarizers.items():
+            mine = select(rows, self._catalog.of_task(task, rows["cohort"]))
+            if length(mine):
+                summarizer.add(source, mine, self._read(source, task, mine))
+
+    def show(self, watermark: int, revision: int, *, provisional: bool) -> Iterator[pa.Table]:
+        """Rows of the windows that became final and, if `provisional`, of those that changed."""
+        groups, horizons = self._catalog.groups, self._catalog.finality()
+        cohorts = Cohorts.of(groups)
+        for task, windower in self._windowers.items():
+            uses = self._catalog.window_uses(task)
+            for windows in windower.show(cohorts, uses, horizons, watermark, provisional=provisional):
+                named = self._catalog.metric_uses(task)
+                yield quality_rows(windows, self._catalog.metrics(task), named, groups.groups, revision)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain data."""
+        tasks = {t: s.panes.snapshot() | self._windowers[t].snapshot() for t, s in self._summarizers.items()}
+        return {"tasks": tasks, "classes": self._classes.snapshot()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Replace everything by a snapshot."""
+        for task, summarizer in self._summarizers.items():
+            summarizer.panes.restore(saved["tasks"][task])
+            self._windowers[task].restore(saved["tasks"][task])
+        self._classes.restore(saved["classes"])
+
+    def _read(self, source: Source, task: Task, rows: Columns) -> Changes:
+        if source == "traffic":
+            return traffic_changes(rows, rows["latency"])
+        if source == "feedback":
+            return feedback_changes(rows)
+        return label_changes(task, rows, self._catalog.terms(), self._classes)

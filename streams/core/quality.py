@@ -1,0 +1,111 @@
+"""Quality rows: the estimates of windows as the table that the store keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from streams.core.columns import Array, Ints, Mask
+from streams.core.groups import Group, Slice
+from streams.core.ids import hash_strings
+from streams.core.metric.base import Metric
+from streams.core.metric.layout import label_coverage
+from streams.core.window import Windows
+
+_TIME = pa.timestamp("us", tz="UTC")
+_TEXTS = pa.map_(pa.string(), pa.string())
+
+
+def slice_ids(slices: Iterable[Slice]) -> pa.Array:
+    """Stable numbers of slices: XXH3-64 of the JSON object of their attributes and values, sorted by name."""
+    pairs = [dict(zip(one.attributes, one.values, strict=True)) for one in slices]
+    texts = [json.dumps(each, sort_keys=True, ensure_ascii=False, separators=(",", ":")) for each in pairs]
+    return pa.array(hash_strings(pa.array(texts, pa.string())))
+
+
+def quality_rows(
+    windows: Windows, metrics: Iterable[Metric], uses: Mapping[str, Mask], groups: Sequence[Group], revision: int
+) -> pa.Table:
+    """
+    One row a window and metric.
+
+    `uses[metric name]` masks the groups whose model has that metric; `revision` orders the versions of a row.
+    """
+    named = _Names(groups, windows.group)
+    coverage = label_coverage(windows.totals)
+    parts = []
+    for metric in metrics:
+        rows = np.flatnonzero(uses[metric.name][windows.group])
+        estimate = metric.estimate(windows.totals)
+        numbers = {
+            "value": _nullable(estimate.value[rows]),
+            "low": _nullable(estimate.low[rows]),
+            "high": _nullable(estimate.high[rows]),
+            "n": estimate.n[rows],
+            "n_effective": np.nan_to_num(estimate.n_effective[rows]),
+            "label_coverage": np.nan_to_num(coverage[rows]),
+        }
+        fixed = {"metric": _same(metric.name, len(rows)), "window": _same(windows.spec.name, len(rows))}
+        parts.append(_table(named.columns(rows) | fixed | numbers | _place(windows, rows, revision)))
+    return pa.concat_tables(parts)
+
+
+def slice_rows(states: Iterable[tuple[Slice, int, str]], revision: int) -> pa.Table:
+    """Rows of the catalogue of slices: each with its first event time (us) and its state."""
+    rows = list(states)
+    return pa.table(
+        {
+            "model": pa.array([one.model for one, _, _ in rows], pa.string()),
+            "slice_id": slice_ids(one for one, _, _ in rows),
+            "slice": pa.array([list(zip(one.attributes, one.values, strict=True)) for one, _, _ in rows], _TEXTS),
+            "first_seen": pa.array([time for _, time, _ in rows], pa.int64()).cast(_TIME),
+            "state": pa.array([state for _, _, state in rows], pa.string()),
+            "revision": pa.array([revision] * len(rows), pa.uint64()),
+        }
+    )
+
+
+class _Names:
+    """Model, version and slice of each window, looked up once a group."""
+
+    def __init__(self, groups: Sequence[Group], group: Ints) -> None:
+        distinct, self._row = np.unique(group, return_inverse=True)
+        shown = [groups[g] for g in distinct.tolist()]
+        self._columns = {
+            "model": pa.array([g.slice.model for g in shown], pa.string()),
+            "version": pa.array([g.version for g in shown], pa.string()),
+            "slice_id": slice_ids(g.slice for g in shown),
+            "slice": pa.array([list(zip(g.slice.attributes, g.slice.values, strict=True)) for g in shown], _TEXTS),
+        }
+
+    def columns(self, rows: Ints) -> dict[str, pa.Array]:
+        index = pa.array(self._row[rows])
+        return {name: column.take(index) for name, column in self._columns.items()}
+
+
+def _place(windows: Windows, rows: Ints, revision: int) -> dict[str, pa.Array | Array]:
+    return {
+        "window_start": pa.array(windows.start[rows]).cast(_TIME),
+        "window_end": pa.array(windows.end[rows]).cast(_TIME),
+        "is_final": windows.final[rows],
+        "revision": np.full(len(rows), revision, np.uint64),
+    }
+
+
+def _table(columns: Mapping[str, pa.Array | Array]) -> pa.Table:
+    order = (
+        "model version window window_start window_end slice_id slice metric value low high n n_effective "
+        "label_coverage is_final revision"
+    )
+    return pa.table({name: columns[name] for name in order.split()})
+
+
+def _nullable(values: Array) -> pa.Array:
+    return pa.array(values, mask=~np.isfinite(values))
+
+
+def _same(text: str, rows: int) -> pa.Array:
+    return pa.repeat(pa.scalar(text), rows)

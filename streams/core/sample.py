@@ -1,0 +1,61 @@
+"""
+Sample: raw events kept for the analyst, the same requests in all three types.
+
+A request is kept when the hash of its id, read as a fraction of 2**64, is below the share: no random numbers, so
+that a prediction and its outcome are kept together and a larger share contains a smaller one.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streams.core.block import Batch
+from streams.core.columns import Array, Hashes, Mask, from_arrow
+
+_TIME = pa.timestamp("us", tz="UTC")
+_MAPS = ("attributes", "features", "assignments")
+
+
+def sampled(keys: Hashes, share: float) -> Mask:
+    """
+    Mask of the requests (by the hash of their id) that a share keeps.
+
+    >>> sampled(np.array([0, 2**63, 2**64 - 1], np.uint64), 0.5).tolist()
+    [True, False, False]
+    """
+    return keys.astype(np.float64) < share * 2.0**64
+
+
+def sample_rows(batch: Batch, rows: Mask, share: float) -> pa.Table:
+    """Rows of the `samples` table: the events of the mask, as JSON, with the joint probability of being there."""
+    table = batch.table.filter(pa.array(rows))
+    absent = pa.nulls(len(table), pa.string()).fill_null("")
+    named = batch.kind == "prediction"
+    return pa.table(
+        {
+            "type": pa.repeat(pa.scalar(batch.kind), len(table)),
+            "request_id": pc.coalesce(table["request_id"], table["prediction_id"], absent),
+            "event_time": table["event_time"].cast(_TIME),
+            "model": table["model"] if named else absent,
+            "version": table["version"] if named else absent,
+            "payload": pa.array(_payloads(table), pa.string()),
+            "inclusion_probability": share * _own_probability(table),
+            "source": pa.repeat(pa.scalar(batch.source), len(table)),
+            "position": batch.positions[rows],
+        }
+    )
+
+
+def _own_probability(table: pa.RecordBatch) -> Array:
+    if "inclusion_probability" not in table.schema.names:
+        return np.ones(len(table))
+    return from_arrow(table["inclusion_probability"])
+
+
+def _payloads(table: pa.RecordBatch) -> list[str]:
+    """Sampled events as JSON objects; the sample is small, so Python may see each."""
+    encode = msgspec.json.encode
+    return [encode({k: dict(v) if k in _MAPS else v for k, v in row.items()}).decode() for row in table.to_pylist()]

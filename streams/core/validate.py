@@ -1,0 +1,151 @@
+"""
+Validation of decoded events: what takes part, and why the rest does not.
+
+Every check is one mask over the batch; the first check that a record fails names its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streams.core.block import FEEDBACK_KINDS, ROLES, Batch, Reject, RejectReason
+from streams.core.columns import Floats, Mask, from_arrow
+
+LATEST_TIME = 221_845_392_000_000_000  # 9000-01-01T00:00:00Z; what is later is a unit mistake or a sentinel
+
+
+@dataclass(frozen=True)
+class Rules:
+    """
+    What the configuration says of single events.
+
+    `models`: every declared model; `probability`: models whose score must lie in 0..1; `classes`: the labels of
+    each model with a closed list of them; `outcome_labels`: every label that some model takes, or None where any
+    label may be right; `future`: the latest admissible event time.
+    """
+
+    models: frozenset[str]
+    probability: frozenset[str]
+    classes: dict[str, frozenset[str]]
+    outcome_labels: frozenset[str] | None
+    future: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """One reason for refusal: the rows that it concerns, and the column whose value the detail quotes."""
+
+    reason: RejectReason
+    bad: Mask
+    column: str
+    says: str
+
+
+def validate(batch: Batch, rules: Rules) -> tuple[Mask, list[Reject]]:
+    """Return which rows take part, and a reject for every other row."""
+    good = np.ones(len(batch), np.bool_)
+    rejects = []
+    for check in _CHECKS[batch.kind](batch.table, rules):
+        for row in np.flatnonzero(check.bad & good).tolist():
+            value = batch.table[check.column][row].as_py()
+            detail = f"{check.column}={_short(value)}: {check.says}"
+            where = int(batch.positions[row])
+            rejects.append(Reject(check.reason, detail, batch.source, where, batch.original(row), batch.kind))
+        good &= ~check.bad
+    return good, rejects
+
+
+def _prediction_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
+    yield Check("missing_id", _blank(table["prediction_id"]), "prediction_id", "a prediction needs an id")
+    yield Check("missing_id", _blank(table["version"]), "version", "a prediction needs its model's version")
+    yield from _time_checks(table, rules)
+    unknown = ~_is_in(table["model"], rules.models)
+    yield Check("unknown_model", unknown, "model", "not a model of the configuration")
+    yield Check("bad_kind", ~_is_in(table["role"], ROLES), "role", f"must be one of {', '.join(ROLES)}")
+    score = _numbers(table["score"])
+    yield Check("bad_score", _not_finite(table["score"]), "score", "must be a finite number")
+    outside = _is_in(table["model"], rules.probability) & ((score < 0) | (score > 1))
+    yield Check("bad_score", outside, "score", "a binary model's score is a probability, 0 to 1")
+    for model, classes in rules.classes.items():
+        other = ~_is_in(table["label"], classes) & from_arrow(table["label"].is_valid())
+        bad = _is_in(table["model"], {model}) & other
+        yield Check("bad_label", bad, "label", f"model {model} has the classes {', '.join(sorted(classes))}")
+    latency = _numbers(table["latency_ms"])
+    bad = _not_finite(table["latency_ms"]) | (latency < 0)
+    yield Check("bad_value", bad, "latency_ms", "must be a finite number of milliseconds, not negative")
+    yield from _weight_checks(table)
+
+
+def _outcome_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
+    missing = _blank(table["request_id"]) & _blank(table["prediction_id"])
+    yield Check("missing_id", missing, "request_id", "an outcome names its request or its prediction")
+    yield from _time_checks(table, rules)
+    if rules.outcome_labels is not None:
+        known = _is_in(table["label"], rules.outcome_labels)
+        bad = ~known & from_arrow(table["label"].is_valid())
+        says = f"no model has this class, only {', '.join(sorted(rules.outcome_labels)) or 'none'}"
+        yield Check("bad_label", bad, "label", says)
+    yield Check("bad_value", _not_finite(table["value"]), "value", "must be a finite number")
+    revision = from_arrow(table["revision"].fill_null(0))
+    yield Check("bad_value", revision < 0, "revision", "must not be negative")
+    yield from _weight_checks(table)
+
+
+def _feedback_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
+    yield Check("missing_id", _blank(table["feedback_id"]), "feedback_id", "feedback needs an id")
+    missing = _blank(table["request_id"]) & _blank(table["prediction_id"])
+    yield Check("missing_id", missing, "request_id", "feedback names its request or its prediction")
+    yield from _time_checks(table, rules)
+    says = f"must be one of {', '.join(FEEDBACK_KINDS)}"
+    yield Check("bad_kind", ~_is_in(table["kind"], FEEDBACK_KINDS), "kind", says)
+    yield Check("bad_value", _not_finite(table["value"]), "value", "must be a finite number")
+    needs = _is_in(table["kind"], {"rating", "latency"}) & from_arrow(table["value"].is_null())
+    yield Check("bad_value", needs, "value", "ratings and latencies need a value")
+
+
+_CHECKS = {"prediction": _prediction_checks, "outcome": _outcome_checks, "feedback": _feedback_checks}
+
+
+def _time_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
+    time = from_arrow(table["event_time"].fill_null(-1))
+    bad = (time < 0) | (time >= LATEST_TIME)
+    yield Check("bad_time", bad, "event_time", "must be microseconds since 1970, before the year 9000")
+    yield Check("future_time", time > rules.future, "event_time", "is further ahead of now than max_future allows")
+
+
+def _weight_checks(table: pa.RecordBatch) -> Iterator[Check]:
+    probability = from_arrow(table["inclusion_probability"].fill_null(1.0))
+    bad = ~((probability > 0) & (probability <= 1))
+    yield Check("bad_weight", bad, "inclusion_probability", "must be above 0 and at most 1")
+
+
+def _blank(column: pa.Array) -> Mask:
+    filled = pc.fill_null(pc.equal(pc.binary_length(column), 0), True)
+    return from_arrow(filled)
+
+
+def _is_in(column: pa.Array, allowed: frozenset[str] | set[str] | tuple[str, ...]) -> Mask:
+    """Mask of the rows whose string is in the list; null is in none."""
+    encoded = column.dictionary_encode()
+    inside = np.array([value in allowed for value in encoded.dictionary.to_pylist()] + [False])
+    found: Mask = inside[from_arrow(encoded.indices.fill_null(len(inside) - 1))]
+    return found
+
+
+def _not_finite(column: pa.Array) -> Mask:
+    """Mask of the rows that hold NaN or infinity; null is neither."""
+    return from_arrow(pc.fill_null(pc.invert(pc.is_finite(column)), False))
+
+
+def _numbers(column: pa.Array) -> Floats:
+    return from_arrow(column.fill_null(0.0))
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,71 @@
+"""
+Watermarks: how far event time is known to have come.
+
+An input's watermark is the largest event time it has shown, less the disorder; the pipeline's is the smallest
+of its inputs'. An input that has ended holds nothing back; when all have ended, no event is missing any more
+and the watermark is the largest event time itself (Akidau et al. 2015, the dataflow model, section 2.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+NEVER = -(2**62)
+FOREVER = 2**62
+
+
+@dataclass
+class Watermarks:
+    """
+    The watermark over named inputs; times in integer microseconds.
+
+    >>> marks = Watermarks(disorder=10)
+    >>> marks.open("a"); marks.open("b")
+    >>> marks.see("a", 100); marks.value() == NEVER
+    True
+    >>> marks.see("b", 50); marks.value()
+    40
+    >>> marks.close("b"); marks.value()
+    90
+    >>> marks.close("a"); marks.value()
+    100
+    """
+
+    disorder: int
+    largest: dict[str, int] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    reached: int = NEVER
+
+    def open(self, source: str) -> None:
+        """Declare an input; until it shows an event, the watermark stays where it is."""
+        self.largest.setdefault(source, NEVER)
+
+    def see(self, source: str, time: int) -> None:
+        """Note the largest event time of a block of an input."""
+        self.largest[source] = max(self.largest.get(source, NEVER), time)
+
+    def close(self, source: str) -> None:
+        """Note that an input has ended."""
+        self.ended.add(source)
+
+    def of(self, source: str) -> int:
+        """One input's own watermark."""
+        return self.largest[source] - self.disorder if self.largest[source] > NEVER else NEVER
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain data."""
+        return {"largest": self.largest, "ended": sorted(self.ended), "reached": self.reached}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Replace everything by a snapshot."""
+        self.largest, self.ended = dict(saved["largest"]), set(saved["ended"])
+        self.reached = saved["reached"]
+
+    def value(self) -> int:
+        """The watermark; it never goes back."""
+        live = [self.of(source) for source in self.largest if source not in self.ended]
+        now = min(live) if live else max(self.largest.values(), default=NEVER)
+        self.reached = max(self.reached, now)
+        return self.reached

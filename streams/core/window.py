@@ -1,0 +1,190 @@
+"""
+Window: cells become windows by group, and windows become estimates.
+
+A window is shown when it has changed, and once more when it has become final; cells are forgotten when every
+window that holds them is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streams.core.columns import Ints, Mask, segments
+from streams.core.exact import Exact, segment_sums
+from streams.core.groups import Groups
+from streams.core.metric.base import Histogram, Totals
+from streams.core.panes import Panes
+from streams.core.window_spec import WindowSpec
+
+_SECOND = 1e6
+
+
+@dataclass(frozen=True)
+class Windows:
+    """R windows of one specification: their group, bounds (us), finality, and their totals."""
+
+    spec: WindowSpec
+    group: Ints
+    start: Ints
+    end: Ints
+    final: Mask
+    totals: Totals
+
+
+@dataclass(frozen=True)
+class Horizons:
+    """When windows become final: `span` us behind their end, a value a group; a value a cohort."""
+
+    of_group: Ints
+    of_cohort: Ints
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """Memberships of cohorts in groups (`Groups.members`), and which groups may be shown."""
+
+    start: Ints
+    count: Ints
+    member: Ints
+    shown: Mask
+
+    @staticmethod
+    def of(groups: Groups) -> Cohorts:
+        """Read the registry."""
+        return Cohorts(*groups.members(), groups.decided())
+
+
+class Windower:
+    """Shows the windows of one task's panes."""
+
+    def __init__(self, panes: Panes, specs: Iterable[WindowSpec]) -> None:
+        self._panes = panes
+        self._specs = tuple(specs)
+        self._shown_final = int(np.iinfo(np.int64).min)  # what was final at this watermark has been shown as final
+
+    def show(
+        self, cohorts: Cohorts, uses: Mapping[str, Mask], horizons: Horizons, watermark: int, *, provisional: bool
+    ) -> Iterator[Windows]:
+        """
+        Yield the windows that became final and, if `provisional`, those that changed; then forget what is done with.
+
+        `uses[window name]` masks the cohorts whose model has that window.
+        """
+        cohort, time, slot, dirty = self._panes.live()
+        keep_until = np.full(len(cohort), np.iinfo(np.int64).min)
+        for spec in self._specs:
+            used = np.flatnonzero(uses[spec.name][cohort])
+            row, start = spec.starts_containing(time[used])
+            cell = used[row]
+            final_at = spec.ends_of(start) + horizons.of_cohort[cohort[cell]]
+            np.maximum.at(keep_until, cell, final_at)
+            open_before = final_at > self._shown_final
+            changed = open_before & ((final_at <= watermark) | (dirty[cell] & provisional))
+            pairs = _choose(*_expand(cohorts, cohort[cell]), start, changed, cohorts.shown)
+            if len(pairs.row):
+                totals = self._totals(slot[cell[pairs.row]], pairs, spec)
+                end = spec.ends_of(pairs.start)
+                yield Windows(
+                    spec, pairs.group, pairs.start, end, end + horizons.of_group[pairs.group] <= watermark, totals
+                )
+        if provisional:
+            undecided = _any_member(cohorts, ~cohorts.shown)[cohort]
+            self._panes.settle(slot[~undecided])
+        self._panes.drop(keep_until <= watermark)
+        self._shown_final = max(self._shown_final, watermark)
+
+    def snapshot(self) -> dict[str, int]:
+        """Up to which watermark final windows have been shown."""
+        return {"shown_final": self._shown_final}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self._shown_final = saved["shown_final"]
+
+    def _totals(self, slots: Ints, pairs: Pairs, spec: WindowSpec) -> Totals:
+        cells = self._panes.cells
+        starts, lengths = segments(pairs.window)
+        sums = {name: merge(cells.read(name, slots), starts, lengths) for name in cells.columns}
+        histograms = {name: self._histogram(name, slots, pairs.window, len(starts)) for name in self._panes.histograms}
+        return Totals(sums, histograms, (spec.ends_of(pairs.start) - pairs.start) / _SECOND)
+
+    def _histogram(self, name: str, slots: Ints, window: Ints, rows: int) -> Histogram:
+        """Entries of the cells of each window, merged by bin."""
+        owner, bins, entry = self._panes.entries(name)
+        first, last = np.searchsorted(owner, slots, "left"), np.searchsorted(owner, slots, "right")
+        row, index = _ranges(first, last - first)
+        row, bins, entry = window[row], bins[index], entry[index]
+        most = int(bins.max(initial=0)) + 1
+        keys = row * most + bins
+        order = np.argsort(keys)
+        starts, lengths = segments(keys[order])
+        table, at = self._panes.histograms[name], entry[order]
+        columns = {c: merge(table.read(c, at), starts, lengths).value() for c in table.columns}
+        merged = keys[order[starts]]
+        return Histogram(rows, merged // most, merged % most, columns)
+
+
+def merge(sums: Exact, starts: Ints, lengths: Ints) -> Exact:
+    """Add consecutive sums, both halves exactly."""
+    if not len(starts):
+        return Exact.of(np.empty(0))
+    total = segment_sums(sums.hi, starts, lengths)
+    return total + segment_sums(sums.lo, starts, lengths) if sums.lo.any() else total
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """
+    Cells that make up windows, a row each, sorted by window.
+
+    `row` is an index into the cells asked about, `window` numbers the windows, whose `group` and `start` follow.
+    """
+
+    row: Ints
+    window: Ints
+    group: Ints
+    start: Ints
+
+
+def _expand(cohorts: Cohorts, cohort: Ints) -> tuple[Ints, Ints]:
+    """Pairs (row, group) of each row's cohort."""
+    row, index = _ranges(cohorts.start[cohort], cohorts.count[cohort])
+    return row, cohorts.member[index]
+
+
+def _ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
+    """Expand ranges: (which range, index) for every index of first[i] .. first[i] + count[i] - 1."""
+    which = np.repeat(np.arange(len(count)), count)
+    within = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    return which, first[which] + within
+
+
+def _choose(row: Ints, group: Ints, start: Ints, changed: Mask, shown: Mask) -> Pairs:
+    """Take the pairs (cell, group) of the windows that have a changed cell and whose group may be shown."""
+    starts, number = np.unique(start, return_inverse=True)
+    window, inverse = np.unique(number[row] * len(shown) + group, return_inverse=True)
+    wanted = np.zeros(len(window), np.bool_)
+    wanted[inverse[changed[row]]] = True
+    if len(shown):
+        wanted &= shown[window % len(shown)]
+    taken = np.flatnonzero(wanted[inverse])
+    taken = taken[np.argsort(inverse[taken], kind="stable")]
+    chosen = window[wanted]
+    renumbered = np.cumsum(wanted) - 1
+    return Pairs(
+        row[taken],
+        renumbered[inverse[taken]],
+        chosen % max(len(shown), 1),
+        starts[chosen // max(len(shown), 1)],
+    )
+
+
+def _any_member(cohorts: Cohorts, groups: Mask) -> Mask:
+    """Mask over cohorts: one of their groups is in the mask over groups."""
+    if not len(cohorts.start):
+        return np.zeros(0, np.bool_)
+    return np.logical_or.reduceat(groups[cohorts.member], cohorts.start)
