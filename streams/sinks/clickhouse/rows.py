@@ -1,0 +1,165 @@
+"""
+The columns of the five tables, as Arrow schemas: what the pipeline hands to the store.
+
+The tables themselves are declared in `migrations/001_tables.sql`; names and order agree. A column that may hold
+nulls is one where "not known" is an answer: a metric that the events do not define, a field that an event lacked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TableName = Literal["windows", "slices", "samples", "rejected", "orphans"]
+
+_TIME = pa.timestamp("us", tz="UTC")
+_TEXT = pa.string()
+_NUMBER = pa.float64()
+_SLICE = pa.map_(pa.string(), pa.string())
+
+
+def _schema(*nullable: str, **columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, nullable=name in nullable) for name, kind in columns.items()])
+
+
+_WINDOWS = _schema(
+    "value",
+    "low",
+    "high",
+    model=_TEXT,
+    version=_TEXT,
+    window=_TEXT,
+    window_start=_TIME,
+    window_end=_TIME,
+    slice_id=pa.uint64(),
+    slice=_SLICE,
+    metric=_TEXT,
+    value=_NUMBER,
+    low=_NUMBER,
+    high=_NUMBER,
+    n=_NUMBER,
+    n_effective=_NUMBER,
+    label_coverage=_NUMBER,
+    is_final=pa.bool_(),
+    revision=pa.uint64(),
+)
+_SLICES = _schema(
+    model=_TEXT,
+    slice_id=pa.uint64(),
+    slice=_SLICE,
+    first_seen=_TIME,
+    state=_TEXT,
+    revision=pa.uint64(),
+)
+_SAMPLES = _schema(
+    type=_TEXT,
+    request_id=_TEXT,
+    event_time=_TIME,
+    model=_TEXT,
+    version=_TEXT,
+    payload=_TEXT,
+    inclusion_probability=_NUMBER,
+    source=_TEXT,
+    position=pa.int64(),
+)
+_REJECTED = _schema(
+    source=_TEXT,
+    position=pa.int64(),
+    type=_TEXT,
+    reason=_TEXT,
+    detail=_TEXT,
+    original=pa.binary(),
+)
+_ORPHANS = _schema(
+    "prediction_id",
+    "label",
+    "value",
+    "kind",
+    "revision",  # feedback has none
+    source=_TEXT,
+    position=pa.int64(),
+    type=_TEXT,
+    reason=_TEXT,
+    request_id=_TEXT,
+    prediction_id=_TEXT,
+    event_time=_TIME,
+    label=_TEXT,
+    value=_NUMBER,
+    kind=_TEXT,
+    revision=pa.int64(),
+)
+
+SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
+    {
+        "windows": _WINDOWS,
+        "slices": _SLICES,
+        "samples": _SAMPLES,
+        "rejected": _REJECTED,
+        "orphans": _ORPHANS,
+    }
+)
+
+KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "windows": ("model", "metric", "window", "window_start", "version", "slice_id"),
+        "slices": ("model", "slice_id"),
+        "samples": ("source", "position"),
+        "rejected": ("source", "position"),
+        "orphans": ("source", "position"),
+    }
+)
+"""The columns that identify a row of each table: of two rows with equal ones, the store keeps one."""
+
+
+def empty(table: TableName) -> pa.Table:
+    """No rows of a table, with its columns and their types."""
+    return SCHEMAS[table].empty_table()
+
+
+def checked(table: str, batch: pa.Table) -> pa.Table:
+    """
+    Return `batch` as the store takes it: NaN in a nullable number becomes null.
+
+    Raises
+    ------
+    ValueError
+        The table is unknown, the batch's columns are not the table's by name, order and type, or a column that
+        must be known holds nulls. Each is a bug in whoever made the batch.
+    """
+    if table not in SCHEMAS:
+        raise ValueError(f"the store has no table {table!r}; its tables are {', '.join(SCHEMAS)}")
+    schema = SCHEMAS[table]
+    problems = _problems(schema, batch.schema) or _null_problems(schema, batch)
+    if problems:
+        raise ValueError(f"rows for table {table!r} do not fit it: {'; '.join(problems)}")
+    uncertain = {field.name for field in schema if field.nullable and field.type == _NUMBER}
+    columns = [_without_nan(batch[name]) if name in uncertain else batch[name] for name in schema.names]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _problems(expected: pa.Schema, given: pa.Schema) -> list[str]:
+    problems = [f"column {name!r} is missing" for name in expected.names if name not in given.names]
+    problems += [f"column {name!r} is unknown" for name in given.names if name not in expected.names]
+    if not problems and given.names != expected.names:
+        problems.append(f"columns are in the order {given.names}, expected {expected.names}")
+    if not problems:
+        problems += [
+            f"column {want.name!r} is {have.type}, expected {want.type}"
+            for want, have in zip(expected, given, strict=True)
+            if want.type != have.type
+        ]
+    return problems
+
+
+def _null_problems(schema: pa.Schema, batch: pa.Table) -> list[str]:
+    # ClickHouse would put an empty string or a zero there, in silence.
+    counts = {f.name: batch.column(f.name).null_count for f in schema if not f.nullable}
+    return [f"column {name!r} has {count} null(s)" for name, count in counts.items() if count]
+
+
+def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, _NUMBER), column)

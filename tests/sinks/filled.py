@@ -1,0 +1,86 @@
+"""Rows to fill a store with: three months of one model in two versions, and a record of every other kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from streams.sinks.clickhouse.rows import SCHEMAS, TableName
+
+FIRST = datetime(2013, 1, 1, tzinfo=UTC)
+SLICES: tuple[dict[str, str], ...] = ({}, {"carrier": "UA"}, {"carrier": "AA"})
+
+
+def window_row(**changes: Any) -> dict[str, Any]:
+    """Return a row of `windows`: accuracy of everything on the first of January, unless told otherwise."""
+    row = {
+        "model": "delay",
+        "version": "v1",
+        "window": "1d",
+        "window_start": FIRST,
+        "window_end": FIRST + timedelta(days=1),
+        "slice_id": 0,
+        "slice": {},
+        "metric": "accuracy",
+        "value": 0.9,
+        "low": 0.85,
+        "high": 0.94,
+        "n": 400.0,
+        "n_effective": 380.0,
+        "label_coverage": 0.8,
+        "is_final": True,
+        "revision": 1,
+    }
+    return row | changes
+
+
+def windows(*rows: dict[str, Any]) -> pa.Table:
+    """Return rows of `windows` as the store takes them."""
+    return table("windows", rows)
+
+
+def table(name: TableName, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Return rows of a table as the store takes them."""
+    schema = SCHEMAS[name]
+    plain = [{**row, "slice": list(row["slice"].items())} if "slice" in row else row for row in rows]
+    return pa.Table.from_pylist(plain, schema=schema)
+
+
+def months() -> pa.Table:
+    """Return three months of days and months, two versions and three slices; one day is bad."""
+    days = [(FIRST + timedelta(days=day), timedelta(days=1), "1d") for day in range(90)]
+    wholes = [(datetime(2013, month, 1, tzinfo=UTC), timedelta(days=28), "1mo") for month in (1, 2, 3)]
+    return windows(
+        *(
+            window_row(
+                version=version,
+                window=window,
+                window_start=start,
+                window_end=start + length,
+                slice_id=slice_id,
+                slice=attributes,
+                **({"value": 0.5, "low": 0.45, "high": 0.55} if start.day == 13 else {}),
+            )
+            for start, length, window in days + wholes
+            for version in ("v1", "v2")
+            for slice_id, attributes in enumerate(SLICES)
+        )
+    )
+
+
+def records() -> dict[TableName, pa.Table]:
+    """Return a record or two for each of the other tables; one holds bytes that are not text."""
+    event = {"request_id": "r1", "event_time": FIRST, "source": "events.jsonl"}
+    sample = {"type": "prediction", "model": "delay", "version": "v1", "payload": '{"score": 0.7}'}
+    reject = {"source": "events.jsonl", "type": "", "reason": "malformed", "detail": "not JSON"}
+    orphan = {"type": "outcome", "reason": "late", "label": "on_time", "revision": 0}
+    group = {"model": "delay", "first_seen": FIRST, "state": "admitted", "revision": 1}
+    return {
+        "samples": table("samples", [event | sample | {"inclusion_probability": 0.01, "position": 0}]),
+        "rejected": table("rejected", [reject | {"position": 1, "original": b"\xff\x00{"}]),
+        "orphans": table("orphans", [event | orphan | {"position": 2}]),
+        "slices": table("slices", [group | {"slice_id": i, "slice": s} for i, s in enumerate(SLICES)]),
+    }

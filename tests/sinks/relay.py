@@ -1,0 +1,135 @@
+"""
+A ClickHouse server as far as its HTTP interface goes: requests are answered by the embedded engine.
+
+Each request has an engine connection of its own, as on a server, where nothing is kept between requests. Faults
+can be put before the answers: an HTTP status without a word from ClickHouse, or a connection that breaks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import chdb
+import pyarrow as pa
+
+BREAK = 0  # instead of an HTTP status: close the connection without an answer
+# Parameters that the HTTP interface takes for itself; all others are settings.
+_OWN = ("query", "database", "query_id", "wait_end_of_query", "client_protocol_version")
+_OWN_PREFIXES = ("send_progress", "http_headers_progress", "enable_http", "cancel_http")
+
+
+@dataclass
+class Relay:
+    """A running relay: where it listens, what to answer wrongly next, and what it was asked to insert."""
+
+    port: int
+    faults: deque[int] = field(default_factory=deque)
+    inserts: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def dsn(self) -> str:
+        return f"clickhouse://default:secret@127.0.0.1:{self.port}"
+
+
+@contextlib.contextmanager
+def relay(path: Path) -> Iterator[Relay]:
+    """Serve the engine at directory `path` until the block ends."""
+    # The engine lives as long as any connection does: this one holds it open between requests.
+    engine = chdb.connect(str(path))  # type: ignore[no-untyped-call]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    state = Relay(server.server_port)
+    server.path, server.state = str(path), state  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        engine.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.0"  # one request a connection: none is left open when the test ends
+
+    def do_POST(self) -> None:
+        state: Relay = self.server.state  # type: ignore[attr-defined]
+        parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        body = self._body()
+        if b"INSERT INTO" in (parameters.get("query", "").encode() + body)[:20]:
+            state.inserts.append(parameters)
+        if state.faults:
+            self._fail(state.faults.popleft())
+            return
+        try:
+            answer, shape = _execute(self.server.path, parameters, body)  # type: ignore[attr-defined]
+        except RuntimeError as error:
+            text = str(error)
+            code = text.partition("Code: ")[2].partition(".")[0]
+            self._answer(500, text.encode(), {"X-ClickHouse-Exception-Code": code})
+        else:
+            self._answer(200, answer, {"X-ClickHouse-Format": shape} if answer else {})
+
+    def _body(self) -> bytes:
+        body = b"".join(self._chunks())
+        encoding = self.headers.get("Content-Encoding")
+        return body if encoding is None else pa.CompressedInputStream(pa.BufferReader(body), encoding).read()
+
+    def _chunks(self) -> Iterator[bytes]:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            yield self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            return
+        while size := int(self.rfile.readline(), 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def _fail(self, status: int) -> None:
+        self.close_connection = True
+        if status != BREAK:
+            self._answer(status, b"upstream is not there", {})
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+def _execute(path: str, parameters: dict[str, str], body: bytes) -> tuple[bytes, str]:
+    connection = chdb.connect(path)  # type: ignore[no-untyped-call]
+    try:
+        for name, value in parameters.items():
+            if name not in _OWN and not name.startswith(_OWN_PREFIXES):
+                connection.query(f"SET {name} = '{value}'")
+        sql = parameters.get("query", "")
+        if sql:
+            return _insert(connection, sql, body)
+        if body.startswith(b"INSERT INTO"):
+            statement, _, data = body.partition(b"\n")
+            return _insert(connection, statement.decode(), data)
+        return connection.query(body.decode(), "TabSeparated").bytes(), "TabSeparated"
+    finally:
+        connection.close()
+
+
+def _insert(connection: chdb.Connection, statement: str, data: bytes) -> tuple[bytes, str]:
+    into, _, shape = statement.partition(" FORMAT ")
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        connection.query(f"{into} FROM INFILE '{file.name}' FORMAT {shape}")
+    return b"", shape
