@@ -1,0 +1,163 @@
+"""
+The command line. Data goes to standard output; progress, messages and errors to standard error.
+
+Exit codes: 0 done; 1 it was tried and failed; 2 it was asked wrongly, and nothing was done; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rich_click as click
+from click.exceptions import Exit
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from streams.errors import StreamsError
+
+INTERRUPTED = 130
+
+_path = click.Path(path_type=Path)
+_config = click.option("--config", "config_path", required=True, type=_path, help="The configuration, a YAML file.")
+_store = click.option(
+    "--store", "dsn", required=True, help="chdb:///PATH (embedded) or clickhouse://USER:PASSWORD@HOST:PORT/DATABASE."
+)
+
+
+def main() -> None:
+    """Run the command line; every error that has a name ends in one clear line."""
+    # The client logs a line for each failed attempt; what the last one means is said once, as the error.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+    try:
+        cli(standalone_mode=False)
+    except StreamsError as error:
+        _fail(str(error), error.exit_code)
+    except Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone, as `| head` does; nobody is left to tell
+
+
+def _fail(message: str, code: int) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(f"error: {message}", markup=False)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="streams")
+def cli() -> None:
+    """How good is each model in production, continuously and with known error rates.
+
+    Exit codes: 0 done, 1 failed, 2 asked wrongly.
+    """
+
+
+@cli.command()
+@click.option("--dir", "directory", type=_path, default=Path(".streams/demo"), show_default=True, help="Where to work.")
+def demo(directory: Path) -> None:
+    """Judge two models on all flights that left New York in 2013."""
+    from streams.demo.run import run  # noqa: PLC0415 - the demo's libraries take a second to load
+
+    run(directory, Console())
+
+
+@cli.command()
+@_config
+@_store
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object on standard output.")
+@click.argument("files", nargs=-1, required=True, type=_path, metavar="FILE...")
+def replay(config_path: Path, dsn: str, as_json: bool, files: tuple[Path, ...]) -> None:
+    """Run event files (.avro, .jsonl, .parquet) through the pipeline into a store."""
+    from streams.config import load_config  # noqa: PLC0415 - commands load what they need, so that --help is quick
+    from streams.runtime.replay import open_files, replay  # noqa: PLC0415
+    from streams.sinks.clickhouse.store import open_store  # noqa: PLC0415
+
+    config = load_config(config_path)
+    sources = open_files(files)
+    with open_store(dsn) as store, _progress() as progress:
+        store.migrate()
+        report = replay(config, sources, store, progress)
+    if as_json:
+        click.echo(json.dumps(report.counts))
+    else:
+        _print_counts(report.counts)
+    rate = report.counts["read"] / report.seconds if report.seconds else 0.0
+    click.echo(f"{report.counts['read']:,} events in {report.seconds:.1f} s, {rate:,.0f} events/s", err=True)
+
+
+@cli.command()
+@_store
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.argument("sql")
+def query(dsn: str, form: str, sql: str) -> None:
+    """Read a store with SQL; `json` is one object a line."""
+    from streams.sinks import render  # noqa: PLC0415
+    from streams.sinks.clickhouse.store import read_store  # noqa: PLC0415
+
+    with read_store(dsn) as store:
+        table = store.query(sql)
+    if form == "json":
+        for line in render.to_json_lines(table):
+            click.echo(line)
+    elif form == "csv":
+        for line in render.to_csv(table):
+            click.echo(line)
+    else:
+        console = Console()
+        console.print(render.to_rich(table, width=console.width))
+
+
+@cli.command()
+@_config
+def check(config_path: Path) -> None:
+    """Check a configuration: every problem at once, with its place and a suggestion."""
+    from streams.config import load_config  # noqa: PLC0415
+
+    config = load_config(config_path)
+    click.echo(f"{config_path}: {len(config.models)} model(s), no problems")
+
+
+@cli.group()
+def schema() -> None:
+    """The Avro schemas of events."""
+
+
+@schema.command("check")
+@click.option("--dir", "directory", type=_path, default=None, help="Schemas to check, instead of the shipped ones.")
+def schema_check(directory: Path | None) -> None:
+    """Check every schema against its landed versions, in both directions."""
+    from streams.codecs.compatibility import check_schemas  # noqa: PLC0415
+    from streams.codecs.registry import default_schema_dir  # noqa: PLC0415
+    from streams.errors import SchemaError  # noqa: PLC0415
+
+    where = directory or default_schema_dir()
+    problems = check_schemas(where)
+    if problems:
+        raise SchemaError(f"{where}: {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
+    click.echo(f"{where}: every schema is compatible with its landed versions")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on standard error; nothing is drawn where that is no terminal."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        task = bars.add_task("replay", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _print_counts(counts: dict[str, int]) -> None:
+    width = max(map(len, counts))
+    for name, count in counts.items():
+        click.echo(f"{name:<{width}}  {count:>12,}")
