@@ -23,7 +23,7 @@ demo: setup ## judge two models on 336,776 real flights and show the result
 	@$(BIN)/streams demo
 
 test: setup ## run every test
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n auto --dist worksteal
 
 lint: setup ## the checks that CI runs beside the tests
 	@$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from streams.config.models import Config, ModelConfig
 from streams.core.columns import Array, Ints, Mask
-from streams.core.flatten import Shape
+from streams.core.flatten import RANKING_PLACES, Shape
 from streams.core.groups import Groups, SlicePlan
 from streams.core.ids import hash_text
 from streams.core.metric.base import Metric, Task
@@ -29,7 +29,7 @@ class Catalog:
         self.config = config
         self.groups = Groups({m.name: SlicePlan(m.slices, m.max_groups) for m in config.models.values()})
         self.tasks: tuple[Task, ...] = tuple(sorted({m.task for m in config.models.values()}))
-        self.shape = Shape(frozenset(self.tasks))
+        self.shape = Shape(frozenset(self.tasks), _places(config))
         self._seen = 0
         self._model_of_cohort: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -128,6 +128,13 @@ class Catalog:
 
     def _models_with(self, task: Task, spec: WindowSpec) -> Mask:
         return np.array([m.task == task and spec in m.windows for m in self.models])
+
+
+def _places(config: Config) -> int:
+    """How many places of a ranking the metrics look at: the largest cut-off, or all that `mrr` does."""
+    names = {name for m in config.models.values() if m.task == "ranking" for name in m.metrics}
+    cutoffs = [int(name.partition("@")[2]) for name in names if "@" in name]
+    return max([*cutoffs, RANKING_PLACES if "mrr" in names else 1])
 
 
 def _classes(model: ModelConfig) -> frozenset[str]:

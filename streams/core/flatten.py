@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from streams.core.block import FEEDBACK_KINDS, ROLES
 from streams.core.columns import Array, Columns, Hashes, Ints, Mask, from_arrow
 from streams.core.groups import MISSING, Groups, combine
-from streams.core.ids import check_strings, hash_repeated, hash_strings, mix
+from streams.core.ids import hash_repeated, hash_strings, hash_twice, mix
 from streams.core.metric.base import Task
 
 SHADOW = 1  # flag: the user did not see this prediction
@@ -26,16 +26,17 @@ BY_NAME = 4  # flag: an outcome that names this prediction has joined it
 LABELLED = BY_REQUEST | BY_NAME
 FIRST_KIND_BIT = 3  # flags from this bit up: kinds of feedback already counted
 
-RANKING_PLACES = 100  # items of a ranking that are held; a relevant item behind them counts as not in the list
+RANKING_PLACES = 100  # items of a ranking that `mrr` looks at; an item behind them counts as not in the list
 
 DTypes = dict[str, npt.DTypeLike | tuple[npt.DTypeLike, int]]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Which optional columns waiting predictions need, from the tasks of the configured models."""
+    """Which optional columns waiting predictions need: by the models' tasks, and how much of a ranking metrics see."""
 
     tasks: frozenset[Task]
+    places: int = RANKING_PLACES
 
     def dtypes(self) -> DTypes:
         """Column types of the prediction store."""
@@ -59,7 +60,7 @@ class Shape:
         if self.tasks & {"regression"}:
             base |= {"value": np.float64}
         if self.tasks & {"ranking"}:
-            base |= {"ranking": (np.uint64, RANKING_PLACES)}
+            base |= {"ranking": (np.uint64, self.places)}
         if self.tasks - {"none"}:
             base |= {"label_weight": np.float64}
         return base
@@ -69,10 +70,10 @@ def identify(table: pa.RecordBatch) -> Columns:
     """Hash the ids of any batch: `key`, `check` of the request, `target` of the prediction named (0: none)."""
     request = pc.coalesce(_named(table["request_id"]), table["prediction_id"])
     prediction = hash_strings(_named(table["prediction_id"]))
-    check = check_strings(request)
+    key, check = hash_twice(request)
     target = np.where(prediction == 0, np.uint64(0), mix(prediction, check))
     return {
-        "key": hash_strings(request),
+        "key": key,
         "check": check,
         "target": target,
         "time": from_arrow(table["event_time"]),
@@ -98,7 +99,7 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, groups: Groups, sha
         "label": lambda: np.zeros(len(table), np.uint64),
         "value": lambda: np.full(len(table), np.nan),
         "label_weight": lambda: np.zeros(len(table)),
-        "ranking": lambda: _ranking(table["ranking"]),
+        "ranking": lambda: _ranking(table["ranking"], shape.places),
     }
     return {name: columns[name] if name in columns else optional[name]() for name in shape.dtypes()}
 
@@ -157,14 +158,14 @@ def _attribute(table: pa.RecordBatch, name: str) -> pa.Array:
     return maps.items.take(pa.array(index, mask=index < 0))
 
 
-def _ranking(lists: pa.Array) -> Hashes:
+def _ranking(lists: pa.Array, places: int) -> Hashes:
     """Hashes of the first items of each list, a row a list, 0 behind its end."""
-    out = np.zeros((len(lists), RANKING_PLACES), np.uint64)
+    out = np.zeros((len(lists), places), np.uint64)
     items = hash_strings(lists.flatten())
     count = from_arrow(pc.list_value_length(lists).fill_null(0))
     row = np.repeat(np.arange(len(lists)), count)
     place = np.arange(len(items)) - np.repeat(np.cumsum(count) - count, count)
-    held = place < RANKING_PLACES
+    held = place < places
     out[row[held], place[held]] = items[held]
     return out
 

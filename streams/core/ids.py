@@ -24,11 +24,13 @@ def hash_strings(strings: pa.Array | pa.ChunkedArray | pl.Series) -> Hashes:
     return np.asarray(hashed.fill_null(0).to_numpy(), np.uint64)
 
 
-def check_strings(strings: pa.Array | pa.ChunkedArray | pl.Series) -> Hashes:
-    """Return XXH64 of each string, the second opinion that confirms a match; 0 stands for null."""
+def hash_twice(strings: pa.Array) -> tuple[Hashes, Hashes]:
+    """Return XXH3-64 of each string, and XXH64, the second opinion that confirms a match; 0 stands for null."""
     frame = pl.DataFrame({"id": _series(strings)})
-    hashed = frame.select(polars_hash.col("id").nchash.xxhash64())["id"]
-    return np.asarray(hashed.fill_null(0).to_numpy(), np.uint64)
+    one = polars_hash.col("id").nchash.xxh3_64().fill_null(0)
+    other = polars_hash.col("id").nchash.xxhash64().fill_null(0)
+    both = frame.select(one.alias("one"), other.alias("other"))
+    return np.asarray(both["one"].to_numpy(), np.uint64), np.asarray(both["other"].to_numpy(), np.uint64)
 
 
 def hash_repeated(strings: pa.Array) -> Hashes:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from streams.core.block import FEEDBACK_KINDS
 from streams.core.catalog import Catalog
-from streams.core.columns import Columns, length
+from streams.core.columns import Columns, length, take
 from streams.core.metric.base import Changes, Source, Task
 from streams.core.panes import Slots
 from streams.core.quality import quality_rows
-from streams.core.summarize import Summarizer, feedback_changes, label_changes, select, traffic_changes
+from streams.core.summarize import Summarizer, feedback_changes, label_changes, select, timing_changes, traffic_changes
 from streams.core.window import Cohorts, Windower
 
 
@@ -29,7 +31,13 @@ class Measures:
         return sum(len(s.panes.cells) for s in self._summarizers.values())
 
     def add(self, source: Source, rows: Columns) -> None:
-        """Summarize changes of one source."""
+        """Summarize changes of one source; those that say how long an answer took, as timing too."""
+        self._add(source, rows)
+        timing = _timing(source, rows)
+        if length(timing):
+            self._add("timing", timing)
+
+    def _add(self, source: Source, rows: Columns) -> None:
         for task, summarizer in self._summarizers.items():
             mine = select(rows, self._catalog.of_task(task, rows["cohort"]))
             if length(mine):
@@ -59,7 +67,19 @@ class Measures:
 
     def _read(self, source: Source, task: Task, rows: Columns) -> Changes:
         if source == "traffic":
-            return traffic_changes(rows, rows["latency"])
+            return traffic_changes(rows)
+        if source == "timing":
+            return timing_changes(rows)
         if source == "feedback":
             return feedback_changes(rows)
         return label_changes(task, rows, self._catalog.terms(), self._classes)
+
+
+def _timing(source: Source, rows: Columns) -> Columns:
+    """Rows of predictions and latency feedback that carry a latency, as `latency`."""
+    if source == "traffic":
+        return take(rows, np.isfinite(rows["latency"]))
+    if source == "feedback":
+        latencies = take(rows, rows["kind"] == FEEDBACK_KINDS.index("latency"))
+        return latencies | {"latency": latencies["value"]}
+    return {}

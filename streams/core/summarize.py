@@ -81,9 +81,14 @@ class Summarizer:
             table.add(column.name, slots, segment_sums(values, starts, lengths))
 
 
-def traffic_changes(rows: Columns, latency: Floats) -> Changes:
+def traffic_changes(rows: Columns) -> Changes:
     """Changes of predictions as they come."""
-    return _changes(length(rows), {"weight": rows["weight"], "latency": latency})
+    return _changes(length(rows), {"weight": rows["weight"]})
+
+
+def timing_changes(rows: Columns) -> Changes:
+    """Changes of predictions and feedback that say how long an answer took."""
+    return _changes(length(rows), {"weight": rows["weight"], "latency": rows["latency"]})
 
 
 def feedback_changes(rows: Columns) -> Changes:

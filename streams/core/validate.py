@@ -106,6 +106,8 @@ def _feedback_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
     yield Check("bad_value", _not_finite(table["value"]), "value", "must be a finite number")
     needs = _is_in(table["kind"], {"rating", "latency"}) & from_arrow(table["value"].is_null())
     yield Check("bad_value", needs, "value", "ratings and latencies need a value")
+    negative = _is_in(table["kind"], {"latency"}) & (_numbers(table["value"]) < 0)
+    yield Check("bad_value", negative, "value", "a latency is a number of milliseconds, not negative")
 
 
 _CHECKS = {"prediction": _prediction_checks, "outcome": _outcome_checks, "feedback": _feedback_checks}

@@ -82,7 +82,7 @@ HISTOGRAMS: Mapping[str, HistogramSpec] = MappingProxyType(
         "score_sum": HistogramSpec(
             name="score_sum", source="label", bin_of=score_bin, columns=("1:score",), bins=SCORE_BINS
         ),
-        "latency": HistogramSpec(name="latency", source="traffic", bin_of=latency_bin, columns=("1:timed", "2:timed")),
+        "latency": HistogramSpec(name="latency", source="timing", bin_of=latency_bin, columns=("1:timed", "2:timed")),
         "confusion": HistogramSpec(
             name="confusion", source="label", bin_of=confusion_bin, columns=("0:paired", "1:paired", "2:paired")
         ),

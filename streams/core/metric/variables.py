@@ -216,6 +216,9 @@ _AT_CUTOFF: Mapping[str, Callable[[int], Variable]] = MappingProxyType(
 
 _TRAFFIC: dict[str, Variable] = {
     "predictions": _predictions,
+}
+
+_TIMING: dict[str, Variable] = {
     "timed": _indicator(timed),
 }
 
@@ -272,6 +275,7 @@ _FEEDBACK: dict[str, Variable] = {
 VARIABLES: Mapping[str, tuple[Source, Variable]] = MappingProxyType(
     {
         **{name: ("traffic", function) for name, function in _TRAFFIC.items()},
+        **{name: ("timing", function) for name, function in _TIMING.items()},
         **{name: ("label", function) for name, function in _LABEL.items()},
         **{name: ("feedback", function) for name, function in _FEEDBACK.items()},
     }

@@ -68,6 +68,7 @@ def make_histogram(spec: HistogramSpec, changes: Changes, window: Ints, windows:
 
 def make_totals(metrics: Iterable[Metric], sources: Mapping[str, Rows], windows: int, seconds: float) -> Totals:
     chosen = list(metrics)
+    sources = {"timing": sources.get("traffic", {}), **sources}
     changes = defaultdict(lambda: make_changes({}), {s: make_changes(rows) for s, rows in sources.items()})
 
     def window(source: str) -> Ints:
