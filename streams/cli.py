@@ -124,7 +124,7 @@ def check(config_path: Path) -> None:
     from streams.config import load_config  # noqa: PLC0415
 
     config = load_config(config_path)
-    click.echo(f"{config_path}: {len(config.models)} model(s), no problems")
+    click.echo(f"{config_path}: no problems, models: {", ".join(config.models)}")
 
 
 @cli.group()
@@ -143,7 +143,7 @@ def schema_check(directory: Path | None) -> None:
     where = directory or default_schema_dir()
     problems = check_schemas(where)
     if problems:
-        raise SchemaError(f"{where}: {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
+        raise SchemaError(f"{where}: {len(problems)} problems:" + "".join(f"\n  {p}" for p in problems))
     click.echo(f"{where}: every schema is compatible with its landed versions")
 
 

@@ -28,7 +28,8 @@ class ConfigError(UsageError):
     def __init__(self, source: str, problems: list[str]) -> None:
         self.source = source
         self.problems = problems
-        super().__init__(f"{source}: {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"{source}: " + (problems[0] if len(problems) == 1 else f"{len(problems)} problems:{listed}"))
 
 
 class SchemaError(UsageError):

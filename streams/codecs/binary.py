@@ -68,7 +68,7 @@ def boundaries(skip: Skip, data: bytes, count: int) -> tuple[list[int], str | No
     """
     Walk over `count` datums: where each begins and the last ends, and what stopped the walk early, if anything did.
 
-    >>> boundaries(skipper("string"), bytes.fromhex("02610462ff"), 2)
+    >>> boundaries(skipper("string"), bytes.fromhex("02610662"), 2)
     ([0, 2], 'the data ends within a record')
     """
     ends = [0]

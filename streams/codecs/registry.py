@@ -76,7 +76,7 @@ def fingerprint(schema: Any) -> bytes:
     Little-endian (Avro specification, "Single-object encoding"), of the schema's parsing canonical form.
     """
     canonical = fastavro.schema.to_parsing_canonical_form(schema)
-    return bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))[::-1]
+    return bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))  # its hex is little-endian already
 
 
 def read_schema(path: Path) -> Any:

@@ -33,7 +33,7 @@ class Document:
         """Write problems in the order of the file, one line each."""
         placed = sorted(((self._line(where), where, text) for where, text in problems), key=lambda item: item[0])
         return [
-            " ".join((f"{_path(where)} (line {line}): {text}" if where else f"the file: {text}").splitlines())
+            " ".join((f"{_path(where)} (line {line}): {text}" if where else f"{text}").splitlines())
             for line, where, text in placed
         ]
 

@@ -33,10 +33,10 @@ def load_config(path: str | Path) -> Config:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ConfigError(str(path), [f"the file: cannot be read: {error.strerror}"]) from error
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(
-            str(path), [f"the file: not UTF-8, byte {error.start} is {error.object[error.start]:#x}"]
+            str(path), [f"not UTF-8, byte {error.start} is {error.object[error.start]:#x}"]
         ) from error
     return parse_config(text, str(path))
 
