@@ -124,7 +124,7 @@ def check(config_path: Path) -> None:
     from streams.config import load_config  # noqa: PLC0415
 
     config = load_config(config_path)
-    click.echo(f"{config_path}: no problems, models: {", ".join(config.models)}")
+    click.echo(f"{config_path}: no problems; models: {', '.join(config.models)}")
 
 
 @cli.group()

@@ -50,6 +50,7 @@ class Joiner:
     """
 
     def __init__(self, shape: Shape, disorder: int, horizon_of: Callable[[Array], Ints]) -> None:
+        self._held = frozenset(shape.dtypes())
         self.predictions = Runs(shape.dtypes())
         self.outcomes = Runs(OUTCOME)
         self.feedback = Runs(FEEDBACK)
@@ -77,6 +78,7 @@ class Joiner:
 
     def add_outcomes(self, rows: Columns) -> Columns:
         """Take in outcomes (with `ref`, and `flags` 0); return the label changes that they make."""
+        rows = rows | {name: absent for name, absent in self._unread(rows).items() if name not in self._held}
         query, at = self.predictions.find(rows["key"])
         predictions = self.predictions.take(at)
         same = same_request(predictions, take(rows, query))
@@ -177,6 +179,12 @@ class Joiner:
         query, predictions = query[belongs], take(predictions, belongs)
         rows["flags"][query], changes = _attribute(query, predictions, take(events, belongs))
         return changes
+
+    @staticmethod
+    def _unread(outcomes: Columns) -> Columns:
+        """What outcomes say where no task reads it: nothing, so that it cannot decide which one stands."""
+        rows = length(outcomes)
+        return {"label": np.zeros(rows, np.uint64), "value": np.full(rows, np.nan)}
 
     def _judge(self, predictions: Columns, times: Ints) -> Verdict:
         """Judge pairs; no label counts for a prediction whose windows may be final, whenever it comes."""
