@@ -65,8 +65,6 @@ class ParquetFile:
 
     def _batch(self, table: pa.RecordBatch, first: int) -> Batch:
         columns = dict(zip(table.schema.names, table.columns, strict=True))
-        if "type" in columns and not pc.all(pc.equal(columns["type"], self._kind)).as_py():
-            raise UsageError(f"{self.name}: column type is not {self._kind} in every row; write a file for each type")
         positions = np.arange(first, first + table.num_rows, dtype=np.int64)
         conformed = conform(self._kind, columns, table.num_rows)
         return Batch(self._kind, conformed, self.name, positions, _json_rows(self._kind, conformed))
@@ -74,8 +72,10 @@ class ParquetFile:
     def _event_type(self, file: pq.ParquetFile) -> EventType:
         names = file.schema_arrow.names
         if "type" in names:
-            first = next(file.iter_batches(1, columns=["type"]), None)
-            return self._declared(first.column(0)[0].as_py()) if first is not None else "outcome"
+            found = pc.unique(file.read(columns=["type"]).column(0)).to_pylist()
+            if len(found) > 1:
+                raise UsageError(f"{self.name}: column type is {found[0]!r} and {found[1]!r}; write a file for each")
+            return self._declared(found[0]) if found else "outcome"
         return "feedback" if "feedback_id" in names else "prediction" if "model" in names else "outcome"
 
     def _declared(self, value: object) -> EventType:

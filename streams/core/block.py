@@ -84,7 +84,7 @@ RejectReason = Literal[
     "undecodable",  # bytes that no schema reads: garbage, truncated, not JSON, invalid UTF-8, wrong field type
     "unknown_schema",  # a schema id or fingerprint that the registry does not have
     "too_large",  # a record over 1 MiB, or an attribute map over 1,000 keys
-    "missing_id",  # prediction_id, feedback_id, or both request_id and prediction_id absent or empty
+    "missing_id",  # an id that the event needs is absent or empty; a prediction's version counts as one
     "bad_time",  # event_time before 1970, after 9000, or absent
     "future_time",  # event_time further ahead of now than the configuration's max_future
     "unknown_model",  # a model that the configuration does not declare
@@ -93,7 +93,7 @@ RejectReason = Literal[
     "bad_value",  # NaN or infinite where a number is due, or a feedback kind without the value it needs
     "bad_kind",  # a role or a kind of feedback that is not in the list
     "bad_weight",  # an inclusion probability outside (0, 1]
-    "too_late",  # a prediction whose windows were already final when it came
+    "too_late",  # a prediction older than the watermark by more than its label horizon
 ]
 
 MAX_RECORD_BYTES = 1 << 20

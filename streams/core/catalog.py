@@ -7,12 +7,13 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from streams.config.models import Config, ModelConfig
-from streams.core.columns import Array, Ints, Mask
+from streams.core.columns import Array, Hashes, Ints, Mask
 from streams.core.flatten import RANKING_PLACES, Shape
 from streams.core.groups import Groups, SlicePlan
-from streams.core.ids import hash_text
+from streams.core.ids import hash_strings, hash_text
 from streams.core.metric.base import Metric, Task
 from streams.core.metric.layout import Layout, layout
 from streams.core.metric.registry import metric_for
@@ -73,7 +74,13 @@ class Catalog:
     def terms(self) -> Terms:
         """How labels read, a row a cohort."""
         every = self.model_of(np.arange(len(self.groups)))
-        return Terms(*(column[every] for column in self._terms_of_model))
+        positive, negative, threshold = (column[every] for column in self._terms_of_model)
+        return Terms(positive, negative, threshold, self._closed(every))
+
+    def _closed(self, model_of_cohort: Ints) -> tuple[tuple[Mask, Hashes], ...]:
+        """For each multiclass model with a closed list of classes: its cohorts, and the hashes of its classes."""
+        closed = [(i, m.classes) for i, m in enumerate(self.models) if m.task == "multiclass" and m.classes]
+        return tuple((model_of_cohort == i, hash_strings(pa.array(classes, pa.string()))) for i, classes in closed)
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:
         """All metrics that models of the task have."""
@@ -113,7 +120,7 @@ class Catalog:
         return Horizons(self._horizon_of_model[model], self.horizons(np.arange(len(self.groups))))
 
     def oldest(self, watermark: int) -> Mapping[str, int]:
-        """For each model, the earliest prediction time whose windows are not final yet."""
+        """For each model, the earliest prediction time for which a label can still come."""
         return {m.name: watermark - m.label_horizon for m in self.models}
 
     @cached_property

@@ -74,7 +74,7 @@ class Intake:
         self.tally = Counter(saved["tally"])
 
     def _refuse_late(self, batch: Batch, watermark: int) -> tuple[Batch, list[Reject]]:
-        """Part from predictions whose windows are final: their state is gone."""
+        """Part from predictions that are older than the watermark by more than their horizon: no label can come."""
         oldest = self._catalog.oldest(watermark)
         encoded = batch.table["model"].dictionary_encode()
         bounds = np.array([oldest[name] for name in encoded.dictionary.to_pylist()], np.int64)
@@ -86,7 +86,7 @@ class Intake:
         return keep(batch, ~late), [self._late_reject(batch, row, int(times[row]), watermark) for row in rows]
 
     def _late_reject(self, batch: Batch, row: int, time: int, watermark: int) -> Reject:
-        detail = f"event_time={time}: every window that holds it is final at the watermark {watermark}"
+        detail = f"event_time={time}: more than its model's label horizon older than the watermark, {watermark}"
         return Reject("too_late", detail, batch.source, int(batch.positions[row]), batch.original(row), batch.kind)
 
     def _predictions(self, batch: Batch, ids: Columns) -> Taken:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.core.columns import Array, Columns, Ints, Mask, length, segments, take
+from streams.core.columns import Array, Columns, Hashes, Ints, Mask, length, segments, take
 from streams.core.exact import segment_sums
 from streams.core.metric.base import Changes, Floats, HistogramSpec, Source, Variable
 from streams.core.metric.histograms import CLASSES, HISTOGRAMS
@@ -32,11 +32,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Terms:
-    """How labels read, a row a cohort: hashes of the positive and negative class (0: any other), the threshold."""
+    """
+    How labels read, a row a cohort: hashes of the positive and negative class (0: any other), the threshold.
+
+    `closed` has, for each multiclass model with a closed list of classes, a mask of its cohorts and their hashes.
+    """
 
     positive: Array
     negative: Array
     threshold: Floats
+    closed: tuple[tuple[Mask, Hashes], ...] = ()
 
 
 class Summarizer:
@@ -131,8 +136,11 @@ def _side(label: Array, positive: Array, negative: Array) -> Floats:
     return np.where(label == 0, np.nan, np.where(label == positive, 1.0, np.where(is_negative, 0.0, np.nan)))
 
 
-def _multiclass(rows: Columns, _: Terms, classes: Slots) -> Columns:
-    actual = _number(rows["label"], classes)
+def _multiclass(rows: Columns, terms: Terms, classes: Slots) -> Columns:
+    label = rows["label"]
+    for cohorts, known in terms.closed:
+        label = np.where(cohorts[rows["cohort"]] & ~np.isin(label, known), np.uint64(0), label)
+    actual = _number(label, classes)
     return {"actual": actual, "predicted": _number(rows["predicted"], classes)}
 
 
