@@ -18,10 +18,10 @@ from typing import Any
 import pyarrow as pa
 
 from streams.config.models import Config
-from streams.core.block import Block
+from streams.core.block import Block, latest
 from streams.core.catalog import Catalog
 from streams.core.columns import length
-from streams.core.intake import Intake, Taken
+from streams.core.intake import Intake, Joined
 from streams.core.measures import Measures
 from streams.core.quality import slice_rows
 from streams.core.rows import rejected_rows
@@ -31,7 +31,6 @@ from streams.sinks.clickhouse.rows import TableName
 
 Rows = Iterator[tuple[TableName, pa.Table]]
 
-_ORDER = ("prediction", "outcome", "feedback")
 _DUPLICATES = ("duplicate_predictions", "duplicate_outcomes", "duplicate_feedback")
 _CHANGES_A_CELL = 4  # windows are looked through for final ones when this many changes have come for each cell
 
@@ -63,23 +62,16 @@ class Pipeline:
 
     def process(self, block: Block, now: int) -> Rows:
         """Take a block through the stages. `now` (us) is when it came: it bounds timestamps from the future."""
-        watermark = self.watermarks.value()
-        self._intake.joiner.watermark = watermark
         self.read += len(block)
-        self._intake.tally["rejected"] += len(block.rejects)
-        rejects = list(block.rejects)
-        for batch in sorted(block.batches, key=lambda batch: _ORDER.index(batch.kind)):
-            admitted, refused = self._intake.admit(batch, now, watermark)
-            rejects += refused
-            if not len(admitted):
-                continue
-            taken = self._intake.take(admitted)
-            self._summarize(taken)
-            yield from self._sample(taken)
-            self.watermarks.see(block.source, pa.compute.max(admitted.table["event_time"]).as_py())
+        events, rejects = self._intake.admit(block, now, self.watermarks.value())
         if rejects:
             yield "rejected", rejected_rows(rejects)
-        yield from self._advance()
+        for batch in events:
+            joined = self._intake.join(batch)
+            yield from self._sample(joined)
+            self._summarize(joined)
+            self.watermarks.see(batch.source, latest(batch))
+        yield from self._window()
 
     def flush(self, *, ended: bool = False) -> Rows:
         """
@@ -115,18 +107,18 @@ class Pipeline:
             "rejected": intake["rejected"],
         }
 
-    def _summarize(self, taken: Taken) -> None:
-        for source, rows in taken.changes.items():
+    def _sample(self, joined: Joined) -> Rows:
+        chosen = sampled(joined.keys, self._share)
+        if chosen.any():
+            yield "samples", sample_rows(joined.batch, chosen, self._share)
+
+    def _summarize(self, joined: Joined) -> None:
+        for source, rows in joined.changes.items():
             self._measures.add(source, rows)
             self._changes += length(rows)
 
-    def _sample(self, taken: Taken) -> Rows:
-        chosen = sampled(taken.ids["key"], self._share)
-        if chosen.any():
-            yield "samples", sample_rows(taken.batch, chosen, self._share)
-
-    def _advance(self) -> Rows:
-        """Let go of what the watermark has passed, as soon as enough has come to be worth a look."""
+    def _window(self) -> Rows:
+        """Show what has become final and let go of what the watermark has passed, once enough has come for a look."""
         watermark = self.watermarks.value()
         if self._intake.joiner.sweep_is_due():
             yield from self._sweep(watermark, ended=False)

@@ -28,7 +28,10 @@ from streams.core.block import EVENT_TYPES, EventType
 from streams.errors import SchemaError
 
 END = b"\x01streams"
-"""Stands behind every datum. No part of it is its own beginning, so a datum that ends early never finds it."""
+"""
+Stands behind every datum. No beginning of it is its end, so a datum that ends early finds it only if all eight bytes
+follow in the message itself: then, and only then, what is left behind a datum is disregarded.
+"""
 
 _END_NUMBER = np.frombuffer(END, np.int64)[0]
 _END_FIELD = {"name": "end_of_datum", "type": "double"}

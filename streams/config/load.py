@@ -35,9 +35,7 @@ def load_config(path: str | Path) -> Config:
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            str(path), [f"not UTF-8, byte {error.start} is {error.object[error.start]:#x}"]
-        ) from error
+        raise ConfigError(str(path), [f"not UTF-8, byte {error.start} is {error.object[error.start]:#x}"]) from error
     return parse_config(text, str(path))
 
 

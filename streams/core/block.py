@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 EventType = Literal["prediction", "outcome", "feedback"]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
@@ -130,6 +131,12 @@ class Batch:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+
+def latest(batch: Batch) -> int:
+    """Largest event time of a batch that has events, in us."""
+    time: int = pc.max(batch.table["event_time"]).as_py()
+    return time
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from streams.core.archive import Archive
-from streams.core.block import Batch, Reject
+from streams.core.block import Batch, Block, Reject
 from streams.core.catalog import Catalog
-from streams.core.columns import Columns, Mask, from_arrow, take
+from streams.core.columns import Columns, Hashes, Mask, from_arrow, take
 from streams.core.flatten import flatten_feedback, flatten_outcomes, flatten_predictions, identify
 from streams.core.join import Joiner, Orphans
 from streams.core.metric.base import Source
@@ -23,11 +23,11 @@ from streams.core.validate import validate
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Events that take part for the first time, their ids, and the changes that they make, by source."""
+class Joined:
+    """Events that take part for the first time, the hashes of their requests, and the changes they make, by source."""
 
     batch: Batch
-    ids: Columns
+    keys: Hashes
     changes: Mapping[Source, Columns]
 
 
@@ -40,18 +40,20 @@ class Intake:
         self.archive = Archive()
         self.tally: Counter[str] = Counter()
 
-    def admit(self, batch: Batch, now: int, watermark: int) -> tuple[Batch, list[Reject]]:
-        """Return the events that may take part, and the others with their reasons."""
-        good, rejects = validate(batch, self._catalog.rules(now))
-        batch = keep(batch, good)
-        if batch.kind == "prediction":
-            batch, late = self._refuse_late(batch, watermark)
-            rejects += late
-        self.tally[batch.kind] += len(batch)
+    def admit(self, block: Block, now: int, watermark: int) -> tuple[list[Batch], list[Reject]]:
+        """Return the batches of events that may take part, and all other records with their reasons."""
+        self.joiner.watermark = watermark
+        events, rejects = [], list(block.rejects)
+        for batch in block.batches:
+            good, bad = validate(batch, self._catalog.rules(now))
+            admitted, late = self._refuse_late(keep(batch, good), watermark)
+            rejects += bad + late
+            self.tally[batch.kind] += len(admitted)
+            events += [admitted] if len(admitted) else []
         self.tally["rejected"] += len(rejects)
-        return batch, rejects
+        return events, rejects
 
-    def take(self, batch: Batch) -> Taken:
+    def join(self, batch: Batch) -> Joined:
         """Join the events that were not seen before."""
         ids = identify(batch.table)
         joins = {"prediction": self._predictions, "outcome": self._outcomes, "feedback": self._feedback}
@@ -75,6 +77,8 @@ class Intake:
 
     def _refuse_late(self, batch: Batch, watermark: int) -> tuple[Batch, list[Reject]]:
         """Part from predictions that are older than the watermark by more than their horizon: no label can come."""
+        if batch.kind != "prediction":
+            return batch, []
         oldest = self._catalog.oldest(watermark)
         encoded = batch.table["model"].dictionary_encode()
         bounds = np.array([oldest[name] for name in encoded.dictionary.to_pylist()], np.int64)
@@ -89,37 +93,37 @@ class Intake:
         detail = f"event_time={time}: more than its model's label horizon older than the watermark, {watermark}"
         return Reject("too_late", detail, batch.source, int(batch.positions[row]), batch.original(row), batch.kind)
 
-    def _predictions(self, batch: Batch, ids: Columns) -> Taken:
+    def _predictions(self, batch: Batch, ids: Columns) -> Joined:
         batch, ids = self._new(self.joiner.predictions, batch, ids, ids["target"])
         rows = flatten_predictions(batch.table, ids, self._catalog.groups, self._catalog.shape)
         latency = from_arrow(batch.table["latency_ms"].fill_null(np.nan))
         traffic = {name: rows[name] for name in ("cohort", "time", "weight")}
         traffic |= {"latency": latency, "sign": np.ones(len(batch))}
         labels, feedback = self.joiner.add_predictions(rows)
-        return Taken(batch, ids, {"traffic": traffic, "label": labels, "feedback": feedback})
+        return Joined(batch, ids["key"], {"traffic": traffic, "label": labels, "feedback": feedback})
 
-    def _outcomes(self, batch: Batch, ids: Columns) -> Taken:
+    def _outcomes(self, batch: Batch, ids: Columns) -> Joined:
         rows = flatten_outcomes(batch.table, ids)
         fresh = self.joiner.fresh(self.joiner.outcomes, rows, rows["id"])
         self.tally["duplicate_outcomes"] += int((~fresh).sum())
         rows["flags"] = np.zeros(len(batch), np.uint8)
         return self._waiting(batch, rows, fresh, "label")
 
-    def _feedback(self, batch: Batch, ids: Columns) -> Taken:
+    def _feedback(self, batch: Batch, ids: Columns) -> Joined:
         rows = flatten_feedback(batch.table, ids)
         fresh = self.joiner.fresh(self.joiner.feedback, rows, rows["id"])
         self.tally["duplicate_feedback"] += int((~fresh).sum())
         rows["flags"] = np.zeros(len(batch), np.uint8)
         return self._waiting(batch, rows, fresh, "feedback")
 
-    def _waiting(self, batch: Batch, rows: Columns, kept: Mask, source: Source) -> Taken:
+    def _waiting(self, batch: Batch, rows: Columns, kept: Mask, source: Source) -> Joined:
         """Join outcomes or feedback; they may wait, so their texts are archived."""
         batch, rows = keep(batch, kept), take(rows, kept)
         if not len(batch):
-            return Taken(batch, rows, {})
+            return Joined(batch, rows["key"], {})
         rows["ref"] = self.archive.keep(record_texts(batch), int(rows["time"].max()))
         add = {"label": self.joiner.add_outcomes, "feedback": self.joiner.add_feedback}
-        return Taken(batch, rows, {source: add[source](rows)})
+        return Joined(batch, rows["key"], {source: add[source](rows)})
 
     def _new(self, store: Runs, batch: Batch, ids: Columns, identity: np.ndarray) -> tuple[Batch, Columns]:
         fresh = self.joiner.fresh(store, ids, identity)
