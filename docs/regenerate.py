@@ -4,7 +4,6 @@ Write the generated parts of the documentation again: `docs/demo.svg`, and the a
 `.venv/bin/python docs/regenerate.py` (from the project's root) makes the demo's events, unless `make demo` has,
 replays them into a new store, and writes what comes out.
 """
-# ruff: noqa: INP001
 
 from __future__ import annotations
 

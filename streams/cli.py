@@ -143,7 +143,7 @@ def schema_check(directory: Path | None) -> None:
     where = directory or default_schema_dir()
     problems = check_schemas(where)
     if problems:
-        raise SchemaError(f"{where}: {len(problems)} problems:" + "".join(f"\n  {p}" for p in problems))
+        raise SchemaError(f"{where}: {len(problems)} found:" + "".join(f"\n  {p}" for p in problems))
     click.echo(f"{where}: every schema is compatible with its landed versions")
 
 

@@ -1,7 +1,8 @@
 """
 From Arrow batches to the flat columns that the join holds: ids hashed, labels hashed, attributes as cohorts.
 
-A prediction's flat row takes 62 bytes, plus eight for each optional column that the configured tasks need.
+A prediction's flat row takes 62 bytes, plus eight for each optional column that the configured tasks need,
+and for each place of a ranking that their metrics look at.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Shape:
 
 def identify(table: pa.RecordBatch) -> Columns:
     """Hash the ids of any batch: `key`, `check` of the request, `target` of the prediction named (0: none)."""
-    request = pc.coalesce(_named(table["request_id"]), table["prediction_id"])
+    request = request_of(table)
     prediction = hash_strings(_named(table["prediction_id"]))
     key, check = hash_twice(request)
     target = np.where(prediction == 0, np.uint64(0), mix(prediction, check))
@@ -78,6 +79,11 @@ def identify(table: pa.RecordBatch) -> Columns:
         "target": target,
         "time": from_arrow(table["event_time"]),
     }
+
+
+def request_of(table: pa.RecordBatch | pa.Table) -> pa.Array | pa.ChunkedArray:
+    """The request that each event belongs to: the one that it names, else its prediction's id."""
+    return pc.coalesce(_named(table["request_id"]), table["prediction_id"])
 
 
 def flatten_predictions(table: pa.RecordBatch, ids: Columns, groups: Groups, shape: Shape) -> Columns:
@@ -151,8 +157,10 @@ def _attribute(table: pa.RecordBatch, name: str) -> pa.Array:
     if name == "role":
         return table["role"]
     maps = table["attributes"]
-    found = np.flatnonzero(_equal(maps.keys, name))
-    row = np.searchsorted(maps.offsets.to_numpy(), found, side="right") - 1
+    offsets = maps.offsets.to_numpy()  # into all keys, also those of rows that a slice has cut away
+    keys = maps.keys.slice(offsets[0], offsets[-1] - offsets[0])
+    found = np.flatnonzero(_equal(keys, name)) + offsets[0]
+    row = np.searchsorted(offsets, found, side="right") - 1
     index = np.full(len(maps), -1, np.int64)
     index[row] = found
     return maps.items.take(pa.array(index, mask=index < 0))

@@ -126,7 +126,7 @@ class Groups:
         if wanted == _other(wanted):  # the whole, which has no values, and what is named like the overflow
             return wanted
         standing = self.standings.get(wanted) or self._register(wanted, first_time)
-        if standing.admitted is None:
+        if standing.admitted is not True:
             standing.first_time = min(standing.first_time, first_time)
         return _other(wanted) if standing.admitted is False else wanted
 

@@ -17,6 +17,7 @@ from streams.core.exact import Exact
 
 _PANE_BITS = 38  # panes last a second or more, so the year 9000 is pane 2.2e11 at most
 _BIN_BITS = 24
+_PARTS = 3  # floats that make up an exact sum
 
 
 class Slots:
@@ -73,8 +74,7 @@ class SumTable:
     def __init__(self, columns: tuple[str, ...]) -> None:
         self.columns = columns
         self.index = Slots()
-        self._hi = np.zeros((len(columns), 0))
-        self._lo = np.zeros((len(columns), 0))
+        self._parts = np.zeros((_PARTS, len(columns), 0))
 
     def __len__(self) -> int:
         return len(self.index.keys)
@@ -82,42 +82,39 @@ class SumTable:
     def resolve(self, keys: Ints) -> Ints:
         """Return the slots of distinct sorted keys; new ones begin at zero."""
         slots = self.index.resolve(keys)
-        if self.index.size > self._hi.shape[1]:
-            room = max(1_024, 2 * self.index.size) - self._hi.shape[1]
-            self._hi = np.pad(self._hi, ((0, 0), (0, room)))
-            self._lo = np.pad(self._lo, ((0, 0), (0, room)))
+        held = self._parts.shape[2]
+        if self.index.size > held:
+            self._parts = np.pad(self._parts, ((0, 0), (0, 0), (0, max(1_024, 2 * self.index.size) - held)))
         return slots
 
     def add(self, column: str, slots: Ints, sums: Exact) -> None:
         """Add to one column of distinct slots."""
+        total = self.read(column, slots) + sums
         c = self.columns.index(column)
-        total = Exact(self._hi[c, slots], self._lo[c, slots]) + sums
-        self._hi[c, slots], self._lo[c, slots] = total.hi, total.lo
+        for part, values in enumerate((total.hi, total.lo, total.tail)):
+            self._parts[part, c, slots] = values
 
     def read(self, column: str, slots: Ints) -> Exact:
         """Return one column's sums at the given slots."""
         c = self.columns.index(column)
-        return Exact(self._hi[c, slots], self._lo[c, slots])
+        return Exact(*(self._parts[part, c][slots] for part in range(_PARTS)))
 
     def drop(self, gone: Mask) -> Ints:
         """Forget the keys where the mask (over the sorted keys) is true; return their slots, emptied."""
         freed = self.index.drop(gone)
-        self._hi[:, freed] = 0.0
-        self._lo[:, freed] = 0.0
+        self._parts[:, :, freed] = 0.0
         return freed
 
     def snapshot(self) -> Columns:
         """All sums in the order of keys."""
-        slots = self.index.slots
-        return {"key": self.index.keys, "hi": self._hi[:, slots].T, "lo": self._lo[:, slots].T}
+        return {"key": self.index.keys, "parts": self._parts[:, :, self.index.slots]}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot."""
         self.index = Slots()
-        self._hi = np.zeros((len(self.columns), 0))
-        self._lo = np.zeros((len(self.columns), 0))
+        self._parts = np.zeros((_PARTS, len(self.columns), 0))
         slots = self.resolve(saved["key"])
-        self._hi[:, slots], self._lo[:, slots] = saved["hi"].T, saved["lo"].T
+        self._parts[:, :, slots] = saved["parts"]
 
 
 class Panes:
@@ -193,4 +190,4 @@ class Panes:
             self._bins[name] = Slots()
             keys = self.entry_keys(name, slots[saved[name]["cell"]], saved[name]["bin"])
             order = np.argsort(keys)
-            table.restore({"key": keys[order], "hi": saved[name]["hi"][order], "lo": saved[name]["lo"][order]})
+            table.restore({"key": keys[order], "parts": saved[name]["parts"][:, :, order]})

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from streams.core.block import Batch, Reject
 from streams.core.columns import Mask
+from streams.core.flatten import request_of
 
 _TIME = pa.timestamp("us", tz="UTC")
 _RECORD = ("request_id", "prediction_id", "event_time", "label", "value", "kind", "revision")
@@ -52,7 +53,7 @@ def record_texts(batch: Batch) -> pa.Table:
 
 def orphan_rows(texts: pa.Table, late: Mask) -> pa.Table:
     """Return rows of the `orphans` table from archived texts; `late` says which came after a known horizon."""
-    request = pa.compute.coalesce(texts["request_id"], texts["prediction_id"])
+    request = request_of(texts)
     reason = pa.array(np.where(late, "late", "unmatched"), pa.string())
     columns = {name: texts[name] for name in texts.schema.names}
     columns |= {"request_id": request, "event_time": texts["event_time"].cast(_TIME)}

@@ -10,10 +10,10 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from streams.core.block import Batch
 from streams.core.columns import Array, Hashes, Mask, from_arrow
+from streams.core.flatten import request_of
 
 _TIME = pa.timestamp("us", tz="UTC")
 _MAPS = ("attributes", "features", "assignments")
@@ -26,7 +26,8 @@ def sampled(keys: Hashes, share: float) -> Mask:
     >>> sampled(np.array([0, 2**63, 2**64 - 1], np.uint64), 0.5).tolist()
     [True, False, False]
     """
-    return keys.astype(np.float64) < share * 2.0**64
+    below = int(share * 2.0**64)
+    return np.ones(len(keys), np.bool_) if below >= 2**64 else keys < np.uint64(below)
 
 
 def sample_rows(batch: Batch, rows: Mask, share: float) -> pa.Table:
@@ -37,7 +38,7 @@ def sample_rows(batch: Batch, rows: Mask, share: float) -> pa.Table:
     return pa.table(
         {
             "type": pa.repeat(pa.scalar(batch.kind), len(table)),
-            "request_id": pc.coalesce(table["request_id"], table["prediction_id"], absent),
+            "request_id": request_of(table),
             "event_time": table["event_time"].cast(_TIME),
             "model": table["model"] if named else absent,
             "version": table["version"] if named else absent,

@@ -17,6 +17,7 @@ from streams.core.block import FEEDBACK_KINDS, ROLES, Batch, Reject, RejectReaso
 from streams.core.columns import Floats, Mask, from_arrow
 
 LATEST_TIME = 221_845_392_000_000_000  # 9000-01-01T00:00:00Z; what is later is a unit mistake or a sentinel
+SMALLEST_PROBABILITY = 1e-9  # what is recorded less than once in a thousand million can tell nothing, only drown
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,9 @@ def _time_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
 
 def _weight_checks(table: pa.RecordBatch) -> Iterator[Check]:
     probability = from_arrow(table["inclusion_probability"].fill_null(1.0))
-    bad = ~((probability > 0) & (probability <= 1))
-    yield Check("bad_weight", bad, "inclusion_probability", "must be above 0 and at most 1")
+    bad = ~((probability >= SMALLEST_PROBABILITY) & (probability <= 1))
+    says = f"must be at least {SMALLEST_PROBABILITY:g} and at most 1"
+    yield Check("bad_weight", bad, "inclusion_probability", says)
 
 
 def _blank(column: pa.Array) -> Mask:

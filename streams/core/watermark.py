@@ -56,7 +56,7 @@ class Watermarks:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data."""
-        return {"largest": self.largest, "ended": sorted(self.ended), "reached": self.reached}
+        return {"largest": dict(self.largest), "ended": sorted(self.ended), "reached": self.reached}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot."""

@@ -129,11 +129,14 @@ class Windower:
 
 
 def merge(sums: Exact, starts: Ints, lengths: Ints) -> Exact:
-    """Add consecutive sums, both halves exactly."""
+    """Add consecutive sums, every part exactly."""
     if not len(starts):
         return Exact.of(np.empty(0))
     total = segment_sums(sums.hi, starts, lengths)
-    return total + segment_sums(sums.lo, starts, lengths) if sums.lo.any() else total
+    for part in (sums.lo, sums.tail):
+        if part.any():
+            total = total + segment_sums(part, starts, lengths)
+    return total
 
 
 @dataclass(frozen=True)

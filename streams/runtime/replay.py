@@ -53,14 +53,22 @@ def open_files(paths: Sequence[str | Path], block_rows: int = BLOCK_ROWS) -> lis
     Raises
     ------
     UsageError
-        A file does not exist, is given twice, or is of no known kind.
+        A file does not exist, is given twice, is of no known kind, or its name cannot be stored as text.
     """
     registry = SchemaRegistry.load(default_schema_dir())
     twice = [path for path, count in Counter(Path(path).resolve() for path in paths).items() if count > 1]
     if twice:
         named = next(path for path in paths if Path(path).resolve() == twice[0])
         raise UsageError(f"{named} is given more than once; name each file once")
+    unnameable = [str(path) for path in paths if not _is_text(str(path))]
+    if unnameable:
+        raise UsageError(f"{unnameable[0]!a}: its name is not UTF-8, and the store keeps names as text; rename it")
     return [open_source(path, registry, block_rows) for path in paths]
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name has no bytes that Python could not decode, which it keeps as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def replay(config: Config, sources: Sequence[Source], store: Inserts, progress: Progress | None = None) -> ReplayReport:

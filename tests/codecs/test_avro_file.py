@@ -4,6 +4,7 @@ import io
 import tempfile
 import zlib
 from pathlib import Path
+from typing import Any, Literal
 
 import fastavro
 import pytest
@@ -11,114 +12,111 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.codecs.binary import encode_long
-from streams.codecs.container import MAX_BLOCK_BYTES, Header, Origin, Run, read_header, read_runs
+from streams.codecs.container import MAX_BLOCK_BYTES, Header, Origin, read_header, read_runs
 from streams.codecs.files import open_source
 from streams.codecs.write import write_container
-from streams.core.block import EVENT_TYPES, MAX_RECORD_BYTES
+from streams.core.block import MAX_RECORD_BYTES, Block, EventType, Reject, RejectReason
 from streams.errors import UsageError
+from tests.codecs.making import KINDS, OUTCOMES, Row, by_position, registry, rows_of, texts
 
-KINDS = st.sampled_from(EVENT_TYPES)
+Codec = Literal["null", "deflate"]
+CODECS: st.SearchStrategy[Codec] = st.sampled_from(("null", "deflate"))
 
 
-@pytest.fixture(scope="session")
-def read(registry):
+def read(content: bytes, batch_rows: int = 1 << 16) -> list[Block]:
     """Read blocks from a container file with the given bytes."""
-
-    def blocks(content: bytes, batch_rows: int = 1 << 16):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "events.avro"
-            path.write_bytes(content)
-            return list(open_source(path, registry, batch_rows))
-
-    return blocks
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.avro"
+        path.write_bytes(content)
+        return list(open_source(path, registry(), batch_rows))
 
 
-@pytest.fixture(scope="session")
-def written(registry):
-    """Bytes of a container file with the given events, and where each of its blocks ends."""
-
-    def content(kind, rows, codec="null", block_rows=3):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "events.avro"
-            write_container(path, kind, rows, registry, codec, block_rows)
-            data = path.read_bytes()
-        sync = read_header(data).sync
-        ends = [at + 16 for at in range(len(data)) if data.startswith(sync, at)]
-        return data, ends
-
-    return content
+def written(kind: EventType, rows: list[Row], codec: Codec = "null", block_rows: int = 3) -> tuple[bytes, list[int]]:
+    """Give the bytes of a container file with the given events, and where its header and each of its blocks end."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.avro"
+        write_container(path, kind, rows, registry(), codec, block_rows)
+        data = path.read_bytes()
+    sync = header_of(data).sync
+    return data, [at + len(sync) for at in range(len(data)) if data.startswith(sync, at)]
 
 
-def rejected(blocks):
+def header_of(content: bytes) -> Header:
+    header = read_header(content)
+    assert header is not None
+    return header
+
+
+def rejected(blocks: list[Block]) -> list[tuple[int, str, str]]:
     return [(reject.position, reject.reason, reject.detail) for block in blocks for reject in block.rejects]
 
 
 @given(data=st.data(), kind=KINDS)
-def test_a_file_gives_back_the_events(data, kind, written, read, rows_of, by_position):
+def test_a_file_gives_back_the_events(data: st.DataObject, kind: EventType) -> None:
     """Written in blocks and read in batches of any size, compressed or not, events are what they were."""
-    rows, codec = data.draw(rows_of(kind)), data.draw(st.sampled_from(["null", "deflate"]))
+    rows, codec = data.draw(rows_of(kind)), data.draw(CODECS)
     block_rows, batch_rows = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
     content, _ = written(kind, rows, codec, block_rows)
     blocks = read(content, batch_rows)
 
-    assert by_position(blocks, kind) == {place: repr(row) for place, row in enumerate(rows)}
+    assert by_position(blocks, kind) == texts(rows)
     assert all(len(batch) <= batch_rows for block in blocks for batch in block.batches)
     assert rejected(blocks) == []
 
 
-def test_files_are_exchanged_with_another_implementation(written, read, registry, outcomes, by_position):
+def test_files_are_exchanged_with_another_implementation() -> None:
     """The reference implementation reads the files written here, and its files are read here."""
-    content, _ = written("outcome", outcomes)
+    content, _ = written("outcome", OUTCOMES)
     theirs = io.BytesIO()
-    fastavro.writer(theirs, registry.current["outcome"], outcomes, codec="deflate", sync_interval=50)
-    expected = {place: repr(row) for place, row in enumerate(outcomes)}
+    fastavro.writer(theirs, registry().current["outcome"], OUTCOMES, codec="deflate", sync_interval=50)
+    expected = texts(OUTCOMES)
 
-    assert [row["label"] for row in fastavro.reader(io.BytesIO(content))] == [row["label"] for row in outcomes]
+    assert [row["label"] for row in _theirs(content)] == [row["label"] for row in OUTCOMES]
     assert by_position(read(theirs.getvalue(), 7), "outcome") == expected
 
 
 @settings(max_examples=200)
-@given(data=st.data(), codec=st.sampled_from(["null", "deflate"]))
-def test_a_file_cut_short_keeps_all_whole_blocks(data, codec, written, read, outcomes, by_position):
+@given(data=st.data(), codec=CODECS)
+def test_a_file_cut_short_keeps_all_whole_blocks(data: st.DataObject, codec: Codec) -> None:
     """Cut at any byte behind the header, every whole block before the cut is there, and one reject has the rest."""
-    content, ends = written("outcome", outcomes, codec)
+    content, ends = written("outcome", OUTCOMES, codec)
     cut = data.draw(st.integers(ends[0], len(content)))
     whole = sum(end <= cut for end in ends[1:])
     blocks = read(content[:cut])
-    kept = min(3 * whole, len(outcomes))
+    kept = min(3 * whole, len(OUTCOMES))
 
-    assert by_position(blocks, "outcome") == {place: repr(row) for place, row in enumerate(outcomes[:kept])}
+    assert by_position(blocks, "outcome") == texts(OUTCOMES[:kept])
     assert [place for place, _, _ in rejected(blocks)] == ([] if cut in ends else [kept])
     assert b"".join(r.original for b in blocks for r in b.rejects) == content[ends[whole] : cut]
 
 
 @settings(max_examples=300)
-@given(data=st.data(), codec=st.sampled_from(["null", "deflate"]))
-def test_damage_in_a_block_never_touches_the_others(data, codec, written, read, outcomes, by_position):
+@given(data=st.data(), codec=CODECS)
+def test_damage_in_a_block_never_touches_the_others(data: st.DataObject, codec: Codec) -> None:
     """Whatever byte of a block is changed, the rows of all other blocks are what they were."""
-    content, ends = written("outcome", outcomes, codec)
+    content, ends = written("outcome", OUTCOMES, codec)
     at = data.draw(st.integers(ends[0], len(content) - 1))
     damaged = bytearray(content)
     damaged[at] ^= data.draw(st.integers(1, 255))
     hit = sum(end <= at for end in ends[1:])
     found = list(by_position(read(bytes(damaged)), "outcome").values())
-    others = [repr(row) for place, row in enumerate(outcomes) if place // 3 != hit]
+    others = [repr(row) for place, row in enumerate(OUTCOMES) if place // 3 != hit]
 
     assert [row for row in found if row in others] == others
 
 
-def test_a_damaged_sync_marker_costs_nothing(written, read, outcomes, by_position):
+def test_a_damaged_sync_marker_costs_nothing() -> None:
     """Where the next block is found behind a marker that is damaged, nothing else is, and all records are there."""
-    content, ends = written("outcome", outcomes)
+    content, ends = written("outcome", OUTCOMES)
     blocks = read(content[: ends[2] - 5] + b"?" + content[ends[2] - 4 : -1] + b"?")
 
     assert sorted(by_position(blocks, "outcome")) == list(range(20))
     assert rejected(blocks) == []
 
 
-def test_of_a_damaged_block_the_records_before_the_damage_are_kept(written, read, outcomes, by_position):
+def test_of_a_damaged_block_the_records_before_the_damage_are_kept() -> None:
     """A record that cannot be read costs itself and what stands behind it in its block: one reject, and on it goes."""
-    content, _ = written("outcome", outcomes, block_rows=10)
+    content, _ = written("outcome", OUTCOMES, block_rows=10)
     at = content.index(b"r14") - 2
     blocks = read(content[:at] + b"\x06" + content[at + 1 :])
     (reject,) = (reject for block in blocks for reject in block.rejects)
@@ -129,9 +127,9 @@ def test_of_a_damaged_block_the_records_before_the_damage_are_kept(written, read
     assert reject.original == b"\x06" + content[at + 1 : -16]
 
 
-def test_a_bad_record_whose_end_is_known_costs_only_itself(written, read, outcomes, by_position):
+def test_a_bad_record_whose_end_is_known_costs_only_itself() -> None:
     """Text that is not UTF-8 does not hide where its record ends: all others of its block are kept."""
-    content, _ = written("outcome", outcomes, block_rows=10)
+    content, _ = written("outcome", OUTCOMES, block_rows=10)
     blocks = read(content.replace(b"r14", b"r\xff4"))
 
     assert sorted(by_position(blocks, "outcome")) == [place for place in range(20) if place != 14]
@@ -139,31 +137,40 @@ def test_a_bad_record_whose_end_is_known_costs_only_itself(written, read, outcom
 
 
 @pytest.mark.parametrize(("declared", "kept"), [(8, 7), (11, 10)])
-def test_a_block_that_miscounts_is_told(declared, kept, written, read, outcomes, by_position):
+def test_a_block_that_miscounts_is_told(declared: int, kept: int) -> None:
     """A block with more or fewer records than it declares is a reject at the record where the two part."""
-    content, ends = written("outcome", outcomes[:10], block_rows=10)
+    content, ends = written("outcome", OUTCOMES[:10], block_rows=10)
     blocks = read(content[: ends[0]] + encode_long(declared) + content[ends[0] + 1 :])
 
     assert sorted(by_position(blocks, "outcome")) == list(range(kept))
     assert [(position, reason) for position, reason, _ in rejected(blocks)] == [(kept, "undecodable")]
 
 
-def test_a_row_finds_its_bytes_again(written, read, outcomes):
+def _theirs(content: bytes) -> list[Any]:
+    return list(fastavro.reader(io.BytesIO(content)))
+
+
+def _value(datum: bytes, schema: Any) -> float:
+    event: Any = fastavro.schemaless_reader(io.BytesIO(datum), schema)
+    return float(event["value"])
+
+
+def test_a_row_finds_its_bytes_again() -> None:
     """The original of a row is its datum, in a batch gathered from many blocks and cut anew."""
-    content, _ = written("outcome", outcomes)
+    content, _ = written("outcome", OUTCOMES)
     blocks = read(content, 7)
     schema = fastavro.parse_schema(fastavro.reader(io.BytesIO(content)).writer_schema)
     datums = [batch.original(row) for block in blocks for batch in block.batches for row in range(len(batch))]
-    labels = [fastavro.schemaless_reader(io.BytesIO(datum), schema)["value"] for datum in datums]
+    values = [_value(datum, schema) for datum in datums]
 
-    assert labels == [row["value"] for row in outcomes]
+    assert values == [row["value"] for row in OUTCOMES]
     assert all(datum in content for datum in datums)
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"Obj\x01", b"PAR1 not avro", b"Obj\x01" + b"\xff" * 100, b"Obj\x01\0" + bytes(16)]
 )
-def test_a_file_that_is_no_container_is_one_reject(content, read):
+def test_a_file_that_is_no_container_is_one_reject(content: bytes) -> None:
     """Bytes without a container's header are a single undecodable record, whatever they are."""
     (block,) = read(content)
 
@@ -171,14 +178,14 @@ def test_a_file_that_is_no_container_is_one_reject(content, read):
     assert block.rejects[0].original == content
 
 
-def test_another_codec_is_a_usage_error(registry, tmp_path, outcomes):
+def test_another_codec_is_a_usage_error(tmp_path: Path) -> None:
     """A file with a compression that is not supported is refused by name, with what to do."""
     path = tmp_path / "events.avro"
     with path.open("wb") as file:
-        fastavro.writer(file, registry.current["outcome"], outcomes, codec="bzip2")
+        fastavro.writer(file, registry().current["outcome"], OUTCOMES, codec="bzip2")
 
     with pytest.raises(UsageError, match=r"events\.avro: codec bzip2 is not supported; write the file with null or"):
-        open_source(path, registry)
+        open_source(path, registry())
 
 
 @pytest.mark.parametrize(
@@ -199,7 +206,7 @@ def test_another_codec_is_a_usage_error(registry, tmp_path, outcomes):
         ),
     ],
 )
-def test_a_schema_that_cannot_be_used_rejects_every_block(schema, reason, detail, read):
+def test_a_schema_that_cannot_be_used_rejects_every_block(schema: str, reason: RejectReason, detail: str) -> None:
     """Each block of a file with such a schema is a reject with its bytes, at the ordinal of its first record."""
     meta = encode_long(1) + b"\x16avro.schema" + encode_long(len(schema)) + schema.encode() + b"\0"
     sync = b"0123456789abcdef"
@@ -210,15 +217,15 @@ def test_a_schema_that_cannot_be_used_rejects_every_block(schema, reason, detail
     assert all(detail in reject.detail for reject in found)
 
 
-def test_a_block_that_inflates_without_end_is_refused():
+def test_a_block_that_inflates_without_end_is_refused() -> None:
     """A compressed block of more than the limit is a reject: it is not unpacked into memory."""
     deflater = zlib.compressobj(wbits=-15)
     bomb = b"".join(deflater.compress(bytes(1 << 20)) for _ in range(MAX_BLOCK_BYTES // (1 << 20) + 1))
     bomb += deflater.flush()
     sync = b"0123456789abcdef"
     data = b"\2" + encode_long(len(bomb)) + bomb + sync
-    (reject,) = read_runs(data, Header("", "deflate", sync, 0), Origin("f", "outcome"))
+    (piece,) = read_runs(data, Header("", "deflate", sync, 0), Origin("f", "outcome"))
 
-    assert not isinstance(reject, Run)
-    assert "does not inflate to at most" in reject.detail
-    assert len(reject.original) <= MAX_RECORD_BYTES
+    assert isinstance(piece, Reject)
+    assert "does not inflate to at most" in piece.detail
+    assert len(piece.original) <= MAX_RECORD_BYTES

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,22 +9,23 @@ import pytest
 
 from streams.codecs.batches import block_of, content_bytes, cut, join, screen, select
 from streams.codecs.write import to_batch
-from streams.core.block import MAX_MAP_KEYS, MAX_RECORD_BYTES, Batch, Block, Reject
+from streams.core.block import MAX_MAP_KEYS, MAX_RECORD_BYTES, Batch, Block, EventType, Reject
+from tests.codecs.making import Row
 
 
-def batch(records, first=0, step=1, kind="prediction"):
+def batch(records: Sequence[Row], first: int = 0, step: int = 1, kind: EventType = "prediction") -> Batch:
     positions = np.arange(first, first + step * len(records), step)
     return Batch(kind, to_batch(kind, records), "f", positions, lambda row: f"{first}+{row}".encode())
 
 
-def labels(batch):
-    return batch.table["label"].to_pylist()
+def labels(batch: Batch) -> list[str]:
+    return list(batch.table["label"].to_pylist())
 
 
 RECORDS = [{"label": label, "attributes": {"a": label}, "ranking": [label, "x"]} for label in "abcdef"]
 
 
-def test_joined_batches_are_in_the_order_of_positions():
+def test_joined_batches_are_in_the_order_of_positions() -> None:
     """Rows of several batches are interleaved by position, and each finds its own bytes."""
     joined = join([batch(RECORDS[:3], 1, 2), batch(RECORDS[3:], 0, 2)])
 
@@ -33,7 +35,7 @@ def test_joined_batches_are_in_the_order_of_positions():
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 6, 7])
-def test_a_cut_block_has_the_same_rows(rows):
+def test_a_cut_block_has_the_same_rows(rows: int) -> None:
     """Pieces have at most so many rows, together all of them in order, with their bytes; the first has the rejects."""
     reject = Reject("bad_time", "", "f", 9, b"")
     pieces = list(cut(Block("f", (batch(RECORDS),), (reject,)), rows))
@@ -45,13 +47,13 @@ def test_a_cut_block_has_the_same_rows(rows):
     assert all(len(piece) <= rows for piece in batches)
 
 
-def test_a_block_of_nothing_has_no_pieces():
+def test_a_block_of_nothing_has_no_pieces() -> None:
     """An empty block is not passed on; one with rejects alone is."""
     assert list(cut(Block("f"), 5)) == []
     assert len(list(cut(Block("f", (), (Reject("bad_time", "", "f", 9, b""),)), 5))) == 1
 
 
-BAD = [
+BAD: list[Row] = [
     {"attributes": {str(key): "v" for key in range(MAX_MAP_KEYS + 1)}},
     {"attributes": {"a": None}},
     {"ranking": ["a", None]},
@@ -63,7 +65,7 @@ BAD = [
 @pytest.mark.parametrize("place", [0, 2, 5])
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("before", [0, 1])
-def test_screening_takes_out_the_bad_row_alone(place, bad, before):
+def test_screening_takes_out_the_bad_row_alone(place: int, bad: Row, before: int) -> None:
     """Wherever it stands, and in a batch that is a slice of a larger one as well, only the bad row is refused."""
     records = [*RECORDS[:place], bad, *RECORDS[place:]]
     whole = batch([{"attributes": {"a": None}}] * before + records, -before)
@@ -77,7 +79,7 @@ def test_screening_takes_out_the_bad_row_alone(place, bad, before):
 
 @pytest.mark.parametrize("bad", range(6))
 @pytest.mark.parametrize("column", ["label", "attributes", "ranking"])
-def test_text_that_is_not_utf8_costs_one_row(bad, column):
+def test_text_that_is_not_utf8_costs_one_row(bad: int, column: str) -> None:
     """In plain text, in maps and in lists, bytes that are no UTF-8 cost the row that they are in and no other."""
     texts = pa.array([b"\xff" if row == bad else b"ok" for row in range(6)]).view(pa.string())
     offsets = pa.array(range(7), pa.int32())
@@ -94,7 +96,7 @@ def test_text_that_is_not_utf8_costs_one_row(bad, column):
     assert len(kept) == 5
 
 
-def test_content_is_counted_by_row():
+def test_content_is_counted_by_row() -> None:
     """Text counts as its bytes, other values as eight, in maps and lists and slices as well."""
     table = batch(
         [{"label": "before"}, {"label": "äb", "ranking": ["a", "bcd"], "features": {"k": 1.0, "ll": 2.0}}]
@@ -104,7 +106,7 @@ def test_content_is_counted_by_row():
     assert sizes == {"label": [3], "ranking": [4], "features": [19], "score": [8]}
 
 
-def test_a_block_has_one_batch_a_type_and_rejects_in_order():
+def test_a_block_has_one_batch_a_type_and_rejects_in_order() -> None:
     """Batches of a type are joined, rejects of decoding and of screening are sorted by position."""
     early, late = (Reject("undecodable", "", "f", place, b"") for place in (1, 9))
     parts = [batch([RECORDS[0], BAD[0]], 4), batch([{"label": "o"}], 7, kind="outcome"), batch(RECORDS[1:2], 2)]
@@ -117,7 +119,7 @@ def test_a_block_has_one_batch_a_type_and_rejects_in_order():
     assert [reject.position for reject in block.rejects] == [1, 5, 9]
 
 
-def test_selected_rows_keep_their_bytes():
+def test_selected_rows_keep_their_bytes() -> None:
     """Rows taken in any order bring their positions and originals along."""
     taken = select(batch(RECORDS), np.array([4, 1]))
 

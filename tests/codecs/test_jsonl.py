@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,40 +11,41 @@ from hypothesis import strategies as st
 from streams.codecs.files import open_source
 from streams.codecs.jsonl import decode_lines
 from streams.codecs.write import to_batch, to_events
-from streams.core.block import EVENT_TYPES, MAX_MAP_KEYS, MAX_RECORD_BYTES, SCHEMAS
+from streams.core.block import EVENT_TYPES, MAX_MAP_KEYS, MAX_RECORD_BYTES, SCHEMAS, Block, EventType, RejectReason
+from tests.codecs.making import KINDS, Row, by_position, registry, rows_of, texts
 
-KINDS = st.sampled_from(EVENT_TYPES)
 OUTCOME = {"type": "outcome", "request_id": "r", "event_time": 1}
 
 
-def is_finite(value):
+def is_finite(value: object) -> bool:
     numbers = value.values() if isinstance(value, dict) else [value]
     return all(not isinstance(number, float) or math.isfinite(number) for number in numbers)
 
 
-def decode(*lines):
+def decode(*lines: str | bytes) -> Block:
     return decode_lines([line.encode() if isinstance(line, str) else line for line in lines], "f", range(len(lines)))
 
 
-def decode_event(**fields):
+def decode_event(**fields: object) -> Row:
     (batch,) = decode(json.dumps(OUTCOME | fields)).batches
-    return batch.table.to_pylist()[0]
+    row: Row = batch.table.to_pylist()[0]
+    return row
 
 
 @given(data=st.data(), kind=KINDS, cut=st.integers(1, 9))
-def test_lines_give_back_the_events(data, kind, cut, rows_of, by_position):
+def test_lines_give_back_the_events(data: st.DataObject, kind: EventType, cut: int) -> None:
     """Written as lines and decoded in pieces of any size, events are what they were, whatever their times."""
     rows = data.draw(rows_of(kind).filter(lambda rows: all(is_finite(value) for row in rows for value in row.values())))
     lines = [json.dumps(event).encode() for event in to_events(kind, to_batch(kind, rows))]
     pieces = [range(first, min(first + cut, len(rows))) for first in range(0, len(rows), cut)]
     blocks = [decode_lines([lines[place] for place in piece], "f", piece) for piece in pieces]
 
-    assert by_position(blocks, kind) == {place: repr(row) for place, row in enumerate(rows)}
+    assert by_position(blocks, kind) == texts(rows)
     assert not any(block.rejects for block in blocks)
 
 
 @given(lines=st.lists(st.binary(max_size=30) | st.from_regex(rb'\{"type":"outcome",[ -~]{0,20}\}', fullmatch=True)))
-def test_a_verdict_does_not_depend_on_the_neighbours(lines, by_position):
+def test_a_verdict_does_not_depend_on_the_neighbours(lines: list[bytes]) -> None:
     """Any bytes get the same verdict alone and among others, and each line is one row or one reject."""
     together = decode(*lines)
     alone = [decode_lines([line], "f", [place]) for place, line in enumerate(lines)]
@@ -54,12 +56,12 @@ def test_a_verdict_does_not_depend_on_the_neighbours(lines, by_position):
 
 
 @pytest.mark.parametrize("kind", EVENT_TYPES)
-def test_what_is_absent_or_null_has_its_default(kind):
+def test_what_is_absent_or_null_has_its_default(kind: EventType) -> None:
     """Fields that are absent and fields that are null give the same row: nulls, defaults and empty maps."""
     absent, null = {"type": kind}, {"type": kind, **dict.fromkeys(SCHEMAS[kind].names)}
     rows = [decode(json.dumps(event)).batches[0].table.to_pylist()[0] for event in (absent, null)]
     given_values = {name: value for name, value in rows[0].items() if value is not None}
-    expected = {"prediction": {"role": "live", "attributes": [], "features": [], "assignments": []}}
+    expected: dict[str, Row] = {"prediction": {"role": "live", "attributes": [], "features": [], "assignments": []}}
     expected |= {"outcome": {"source": "observed", "revision": 0}}
 
     assert rows[0] == rows[1]
@@ -77,7 +79,7 @@ def test_what_is_absent_or_null_has_its_default(kind):
         (-5, -5),
     ],
 )
-def test_times_become_microseconds(time, micros):
+def test_times_become_microseconds(time: str | int, micros: int) -> None:
     """ISO times with any offset and integers are exact microseconds, before 1970 as well."""
     assert decode_event(event_time=time)["event_time"] == micros
 
@@ -110,7 +112,7 @@ def test_times_become_microseconds(time, micros):
         ),
     ],
 )
-def test_a_line_that_is_no_event_says_why(line, reason, detail):
+def test_a_line_that_is_no_event_says_why(line: str | bytes, reason: RejectReason, detail: str) -> None:
     """Each way of not being an event has its reason, and the lines beside it are read."""
     block = decode('{"type":"feedback"}', line, '{"type":"feedback"}')
     (reject,) = block.rejects
@@ -121,7 +123,7 @@ def test_a_line_that_is_no_event_says_why(line, reason, detail):
     assert block.batches[0].positions.tolist() == [0, 2]
 
 
-def test_a_map_over_the_limit_is_too_large():
+def test_a_map_over_the_limit_is_too_large() -> None:
     """A map of 1,001 keys is refused, one of 1,000 is not."""
     maps = [{str(key): "v" for key in range(keys)} for keys in (MAX_MAP_KEYS, MAX_MAP_KEYS + 1)]
     block = decode(*(json.dumps({"type": "prediction", "attributes": attributes}) for attributes in maps))
@@ -130,12 +132,12 @@ def test_a_map_over_the_limit_is_too_large():
     assert block.batches[0].positions.tolist() == [0]
 
 
-def test_positions_in_a_file_are_line_numbers(registry, tmp_path):
+def test_positions_in_a_file_are_line_numbers(tmp_path: Path) -> None:
     """Blank lines count as lines and are no records; ends of lines may be of either style, or missing."""
     path = tmp_path / "events.jsonl"
     line = json.dumps(OUTCOME).encode()
     path.write_bytes(b"\n" + line + b"\r\n  \n" + b"x" * (3 * MAX_RECORD_BYTES) + b"\n" + line + b"\n\n" + line)
-    blocks = list(open_source(path, registry, batch_rows=2))
+    blocks = list(open_source(path, registry(), batch_rows=2))
     (reject,) = (reject for block in blocks for reject in block.rejects)
 
     assert [batch.positions.tolist() for block in blocks for batch in block.batches] == [[1], [4, 6]]
@@ -143,13 +145,13 @@ def test_positions_in_a_file_are_line_numbers(registry, tmp_path):
     assert blocks[1].batches[0].original(1) == line
 
 
-def test_the_longest_line_allowed_is_read(registry, tmp_path):
+def test_the_longest_line_allowed_is_read(tmp_path: Path) -> None:
     """A line of exactly 1 MiB is an event, with either end of line."""
     path = tmp_path / "events.jsonl"
     frame = len(b'{"type":"outcome","more":""}')
     line = b'{"type":"outcome","more":"' + b"x" * (MAX_RECORD_BYTES - frame) + b'"}'
     path.write_bytes(line + b"\r\n" + line + b"\n" + line)
-    (block,) = open_source(path, registry)
+    (block,) = open_source(path, registry())
 
     assert len(line) == MAX_RECORD_BYTES
     assert block.batches[0].positions.tolist() == [0, 1, 2]

@@ -3,39 +3,42 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streams.codecs.columns import DEFAULTS
 from streams.codecs.compatibility import check_schemas, incompatibilities
 from streams.codecs.registry import default_schema_dir, read_schema
-from streams.core.block import EVENT_TYPES
+from streams.core.block import EVENT_TYPES, EventType
 from streams.errors import SchemaError
 
 
 @pytest.fixture
-def schemas(tmp_path):
+def schemas(tmp_path: Path) -> Path:
     """Copy the project's schemas, to be changed."""
     return shutil.copytree(default_schema_dir(), tmp_path / "schemas")
 
 
-def edit(path, change):
+def edit(path: Path, change: Callable[[Any], object]) -> None:
     schema = read_schema(path)
     change(schema)
     path.write_text(json.dumps(schema))
 
 
-def fields(schema):
+def fields(schema: Any) -> dict[str, Any]:
     return {field["name"]: field for field in schema["fields"]}
 
 
-def test_the_schemas_are_compatible_with_their_landed_versions():
+def test_the_schemas_are_compatible_with_their_landed_versions() -> None:
     """The project's own schemas pass every check."""
     assert check_schemas(default_schema_dir()) == []
 
 
 @pytest.mark.parametrize("kind", EVENT_TYPES)
-def test_the_schemas_defaults_are_those_of_every_codec(kind):
+def test_the_schemas_defaults_are_those_of_every_codec(kind: EventType) -> None:
     """What an absent field means does not depend on the format: null, an empty map, or the listed default."""
     schema = read_schema(default_schema_dir() / f"{kind}.avsc")
     defaults = {name: field["default"] for name, field in fields(schema).items() if field.get("default") is not None}
@@ -45,18 +48,14 @@ def test_the_schemas_defaults_are_those_of_every_codec(kind):
     }
 
 
-def _retype(name, kind):
+def _retype(name: str, kind: Any) -> Callable[[Any], None]:
     return lambda schema: fields(schema)[name].update(type=kind)
-
-
-def _drop_default(schema):
-    fields(schema)["role"].pop("default")
 
 
 V1 = "landed/prediction.v1.avsc"
 BACKWARD = f"prediction.avsc cannot read events of {V1}: "
 FORWARD = f"{V1} cannot read events of prediction.avsc: "
-CHANGES = {
+CHANGES: dict[str, tuple[Callable[[Any], object], list[str]]] = {
     "a required field is new": (
         lambda schema: schema["fields"].append({"name": "tenant", "type": "string"}),
         [BACKWARD + "field tenant is not written and has no default"],
@@ -96,7 +95,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
-def test_changes_that_break_readers_are_found(change, expected, schemas):
+def test_changes_that_break_readers_are_found(
+    change: Callable[[Any], object], expected: list[str], schemas: Path
+) -> None:
     """A change that old or new readers do not survive is told, with the schema, the version and the field."""
     edit(schemas / "prediction.avsc", change)
     problems = check_schemas(schemas)
@@ -105,7 +106,7 @@ def test_changes_that_break_readers_are_found(change, expected, schemas):
         assert any(problem.startswith(beginning) for problem in problems), problems
 
 
-def test_a_field_with_a_default_may_be_added(schemas):
+def test_a_field_with_a_default_may_be_added(schemas: Path) -> None:
     """A field with a default is compatible both ways; that the pipeline has no such column yet is told."""
     extra = {"name": "tenant", "type": ["null", "string"], "default": None}
     edit(schemas / "prediction.avsc", lambda schema: schema["fields"].append(extra))
@@ -115,7 +116,7 @@ def test_a_field_with_a_default_may_be_added(schemas):
     assert [problem.partition(";")[2] != "" for problem in check_schemas(schemas)] == [True]
 
 
-def test_every_landed_version_is_held_against(schemas):
+def test_every_landed_version_is_held_against(schemas: Path) -> None:
     """A second landed version counts as well, and needs an id."""
     old = copy.deepcopy(read_schema(schemas / "outcome.avsc"))
     old["fields"].append({"name": "judge", "type": "string"})
@@ -127,7 +128,7 @@ def test_every_landed_version_is_held_against(schemas):
     ]
 
 
-def test_a_schema_that_never_landed_is_told(schemas):
+def test_a_schema_that_never_landed_is_told(schemas: Path) -> None:
     """Without a landed version there is nothing to be compatible with: the schema must land first."""
     (schemas / "landed" / "feedback.v1.avsc").rename(schemas / "elsewhere.avsc")
     (schemas / "registry.json").write_text('{"schemas": {"1": "landed/prediction.v1.avsc"}}')
@@ -135,14 +136,14 @@ def test_a_schema_that_never_landed_is_told(schemas):
     assert "feedback.avsc has no landed version: copy it to landed/feedback.v1.avsc" in check_schemas(schemas)
 
 
-def test_a_directory_that_does_not_load_is_one_problem(tmp_path):
+def test_a_directory_that_does_not_load_is_one_problem(tmp_path: Path) -> None:
     """Where the registry itself is broken, that is the problem."""
     (problem,) = check_schemas(tmp_path)
 
     assert "prediction.avsc cannot be read" in problem
 
 
-def test_a_malformed_schema_cannot_be_compared():
+def test_a_malformed_schema_cannot_be_compared() -> None:
     """What the reference implementation does not parse is a `SchemaError`."""
     with pytest.raises(SchemaError, match="malformed schema"):
         incompatibilities({"type": "nonsense"}, {"type": "long"})

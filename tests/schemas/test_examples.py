@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -27,11 +28,11 @@ RULES = Rules(
 STATEFUL = {"too_late"}
 
 
-def name(path):
+def name(path: Path) -> str:
     return str(path.relative_to(EXAMPLES))
 
 
-def verdict(path):
+def verdict(path: Path) -> list[str]:
     """Tell what the codec and then the validator refuse the example for."""
     block = decode_lines([path.read_bytes().rstrip()], name(path), [0])
     validated = itertools.chain.from_iterable(validate(batch, RULES)[1] for batch in block.batches)
@@ -39,7 +40,7 @@ def verdict(path):
 
 
 @pytest.mark.parametrize("path", ACCEPTED, ids=name)
-def test_accepted_examples_are_accepted(path):
+def test_accepted_examples_are_accepted(path: Path) -> None:
     """An example in `accepted` is an event of its folder's type that codec and validator take."""
     (batch,) = decode_lines([path.read_bytes().rstrip()], name(path), [0]).batches
 
@@ -48,12 +49,12 @@ def test_accepted_examples_are_accepted(path):
 
 
 @pytest.mark.parametrize("path", REJECTED, ids=name)
-def test_rejected_examples_are_rejected_for_their_reason(path):
+def test_rejected_examples_are_rejected_for_their_reason(path: Path) -> None:
     """An example in `rejected` is refused, for the reason that its name begins with."""
     assert verdict(path) == [path.name.partition("--")[0]]
 
 
-def test_every_reason_has_an_example():
+def test_every_reason_has_an_example() -> None:
     """There is an example for each reason, but for those that depend on what came before; each type has some."""
     reasons = {path.name.partition("--")[0] for path in REJECTED}
 
@@ -62,7 +63,7 @@ def test_every_reason_has_an_example():
 
 
 @pytest.mark.parametrize("path", ACCEPTED, ids=name)
-def test_accepted_examples_are_the_same_in_avro(path):
+def test_accepted_examples_are_the_same_in_avro(path: Path) -> None:
     """Encoded by the schema and decoded again, an example has the same columns as its JSON."""
     registry = SchemaRegistry.load(default_schema_dir())
     event = json.loads(path.read_text())

@@ -109,7 +109,7 @@ def group_sums(groups: Ints, values: Floats, size: int) -> Floats:
 
 def where(condition: npt.NDArray[np.bool_], values: Exact) -> Exact:
     """Keep the sums where the condition holds and put NaN elsewhere, for what they would divide."""
-    return Exact(np.where(condition, values.hi, np.nan), np.where(condition, values.lo, np.nan))
+    return Exact(*(np.where(condition, part, np.nan) for part in (values.hi, values.lo, values.tail)))
 
 
 def _exact(totals: Totals, power: int, variables: tuple[str, ...]) -> Exact:

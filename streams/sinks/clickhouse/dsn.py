@@ -61,6 +61,8 @@ def parse_dsn(text: str) -> Dsn:
     >>> str(parse_dsn("clickhouse://analyst:secret@warehouse"))
     'clickhouse://warehouse:8123/default'
     """
+    if not text.isprintable():
+        raise StoreError(f"{text!a} is no store: give a DSN of printable characters")
     scheme, colon, rest = text.partition(":")
     if colon and scheme == "chdb":
         return EmbeddedDsn(_path(rest))

@@ -33,7 +33,7 @@ _PASSING = frozenset(
 )
 _ADVICE = {
     50: "give the column a type, such as CAST(... AS Nullable(String))",  # UNKNOWN_TYPE
-    60: "if the store is new, create its tables first with `streams migrate`",  # UNKNOWN_TABLE
+    60: "if the store is new, `streams replay` into it first: that makes its tables",  # UNKNOWN_TABLE
     81: "create the database first, or name another in the DSN",  # UNKNOWN_DATABASE
     164: "this connection only reads",  # READONLY
     516: "check user and password in the DSN",  # AUTHENTICATION_FAILED

@@ -44,7 +44,7 @@ def sum_by_window(values: Floats, window: Ints, windows: int) -> Exact:
     ordered = values[order].tolist()
     pairs = [exact_sum(ordered[bounds[w] : bounds[w + 1]]) for w in range(windows)]
     hi, lo = np.array(pairs).reshape(windows, 2).T.copy()
-    return Exact(hi, lo)
+    return Exact.normal(hi, lo)
 
 
 def column_values(column: str, changes: Changes) -> Floats:

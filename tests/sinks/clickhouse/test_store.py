@@ -109,9 +109,9 @@ def test_what_was_inserted_is_there_after_reopening(directory: Path) -> None:
 def test_a_store_without_tables_says_what_to_do(directory: Path) -> None:
     """Inserting into and querying a new store names the command that creates its tables."""
     with open_store(f"chdb://{directory}") as store:
-        with pytest.raises(StoreError, match="streams migrate"):
+        with pytest.raises(StoreError, match="streams replay"):
             store.insert("windows", windows(window_row()))
-        with pytest.raises(StoreError, match="streams migrate"):
+        with pytest.raises(StoreError, match="streams replay"):
             store.query("SELECT * FROM quality")
 
 
