@@ -16,8 +16,8 @@ from tests.driving import assert_agree, drive, final_numbers
 from tests.oracle import oracle
 from tests.streams_strategy import Stream, deliveries, make_delivery, make_stream, streams
 
-STREAMS_A_TEST = 250
-LEGS = 8  # of so many streams each, spread over the test processes: 2,000 in all
+STREAMS_A_TEST = 125
+LEGS = 16  # of so many streams each, spread over the test processes: 2,000 in all
 QUICK = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 

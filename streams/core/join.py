@@ -15,10 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from streams.core.columns import Array, Columns, Hashes, Ints, Mask, length, segments, take
+from streams.core.columns import Array, Columns, Ints, Mask, length, take
 from streams.core.flatten import BY_NAME, BY_REQUEST, FIRST_KIND_BIT, LABELLED, SHADOW, Shape, repeated
-from streams.core.ids import mix
-from streams.core.link import Verdict, first_of_kind, in_time, null_first, same_request, standing
+from streams.core.link import (
+    Verdict,
+    beats,
+    first_of_kind,
+    how_joined,
+    in_time,
+    same_outcome,
+    same_request,
+    standing,
+)
 from streams.core.runs import Runs
 from streams.core.watermark import NEVER
 
@@ -210,9 +218,9 @@ class Joiner:
         before, after = take(predictions, chosen), take(outcomes, chosen)
         had = (before["flags"] & LABELLED) != 0
         self.tally["joined"] += int((~had).sum())
-        wins = ~had | _beats(after, before)
+        wins = ~had | beats(after, before)
         state = {name: np.where(wins, after[of], before[name]) for name, of in _STATE.items() if name in before}
-        state["flags"] = before["flags"] | _how(places, outcomes, len(chosen))
+        state["flags"] = before["flags"] | how_joined(places, outcomes, len(chosen))
         old = _label_rows(take(before, had & wins), -1)
         new = _label_rows(take(before | state, wins), 1)
         return places[chosen], state, {name: np.concatenate([old[name], new[name]]) for name in old}
@@ -223,7 +231,7 @@ class Joiner:
 
         The first of a request (and prediction named) labels, further revisions correct.
         """
-        group = _group(outcomes)
+        group = same_outcome(outcomes)
         _, first, many = np.unique(group, return_index=True, return_counts=True)
         before = self._matched_before(take(outcomes, first))
         self.tally["labelling"] += int((~before).sum())
@@ -234,7 +242,7 @@ class Joiner:
         before = np.zeros(len(outcomes["key"]), np.bool_)
         query, at = self.outcomes.find(outcomes["key"])
         held = self.outcomes.take(at)
-        same = (_group(held) == _group(outcomes)[query]) & ((held["flags"] & MATCHED) != 0)
+        same = (same_outcome(held) == same_outcome(outcomes)[query]) & ((held["flags"] & MATCHED) != 0)
         before[query[same]] = True
         query, at = self.predictions.find(outcomes["key"])
         events = take(outcomes, query)
@@ -254,21 +262,6 @@ def _label_rows(predictions: Columns, sign: int) -> Columns:
     return rows
 
 
-def _beats(after: Columns, before: Columns) -> Mask:
-    """Whether the new outcome stands before the one in state: the order of `link.standing`."""
-    wins = np.zeros(len(after["time"]), np.bool_)
-    tied = np.ones(len(wins), np.bool_)
-    for ahead, behind in (
-        (after["revision"], before["revision"]),
-        (before["outcome_time"], after["time"]),
-        (before.get("label", after["label"]), after["label"]),
-        (null_first(before.get("value", after["value"])), null_first(after["value"])),
-    ):
-        wins |= tied & (ahead > behind)
-        tied &= ahead == behind
-    return wins
-
-
 def _attribute(places: Ints, predictions: Columns, events: Columns) -> tuple[Array, Columns]:
     """Feedback changes of aligned pairs, and each pair's prediction flags after all of them."""
     bits = np.left_shift(np.uint16(1), events["kind"].astype(np.uint16) + np.uint16(FIRST_KIND_BIT))
@@ -286,20 +279,6 @@ def _attribute(places: Ints, predictions: Columns, events: Columns) -> tuple[Arr
         "first": first.astype(np.float64),
     }
     return predictions["flags"] | added[inverse], changes
-
-
-def _group(outcomes: Columns) -> Hashes:
-    """What revisions of one outcome have in common: the request, and the prediction named."""
-    return mix(mix(outcomes["key"], outcomes["check"]), outcomes["target"])
-
-
-def _how(places: Ints, outcomes: Columns, distinct: int) -> Array:
-    """For each distinct place, in order: flags of how its outcomes came to it, by request or by name."""
-    each = np.where(outcomes["target"] == 0, np.uint16(BY_REQUEST), np.uint16(BY_NAME))
-    order = np.argsort(places, kind="stable")
-    if distinct == len(places):
-        return each[order]
-    return np.bitwise_or.reduceat(each[order], segments(places[order])[0])
 
 
 def _newly(store: Runs, at: Ints, counts: Mask) -> Ints:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.core.columns import Array, Columns, Floats, Ints, Mask, segments
+from streams.core.columns import Array, Columns, Floats, Hashes, Ints, Mask, segments
+from streams.core.flatten import BY_NAME, BY_REQUEST
+from streams.core.ids import mix
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,32 @@ def first_of_kind(places: Ints, bits: Array, seen: Array) -> Mask:
     first[order[1:]] = ~same
     unseen: Mask = (seen & bits) == 0
     return first & unseen
+
+
+def beats(after: Columns, before: Columns) -> Mask:
+    """Whether the new outcome stands before the one in state: the order of `standing`."""
+    wins = np.zeros(len(after["time"]), np.bool_)
+    tied = np.ones(len(wins), np.bool_)
+    for ahead, behind in (
+        (after["revision"], before["revision"]),
+        (before["outcome_time"], after["time"]),
+        (before.get("label", after["label"]), after["label"]),
+        (null_first(before.get("value", after["value"])), null_first(after["value"])),
+    ):
+        wins |= tied & (ahead > behind)
+        tied &= ahead == behind
+    return wins
+
+
+def same_outcome(outcomes: Columns) -> Hashes:
+    """A number that the revisions of one outcome have in common: of the request, and the prediction named."""
+    return mix(mix(outcomes["key"], outcomes["check"]), outcomes["target"])
+
+
+def how_joined(places: Ints, outcomes: Columns, distinct: int) -> Array:
+    """For each distinct place, in order: flags of how its outcomes came to it, by request or by name."""
+    each = np.where(outcomes["target"] == 0, np.uint16(BY_REQUEST), np.uint16(BY_NAME))
+    order = np.argsort(places, kind="stable")
+    if distinct == len(places):
+        return each[order]
+    return np.bitwise_or.reduceat(each[order], segments(places[order])[0])
