@@ -24,8 +24,10 @@ def length(columns: Columns) -> int:
 
 def take(columns: Columns, rows: Array) -> Columns:
     """Return the rows at the given indices, or where the given mask is true; not a copy where that is all of them."""
-    if rows.dtype == np.bool_ and rows.all():
-        return columns
+    if rows.dtype == np.bool_:
+        if rows.all():
+            return columns
+        rows = np.flatnonzero(rows)  # once, not again for every column
     return {name: column[rows] for name, column in columns.items()}
 
 
