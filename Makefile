@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench-replay lock clean
+.PHONY: help setup demo test lint kafka bench-replay lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lint: setup ## the checks that CI runs beside the tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+kafka: setup ## a real Kafka on loopback, from its Maven artifacts (needs a JDK of 17 or newer, and Maven)
+	@$(BIN)/python deploy/kafka/kafka.py run
 
 bench-replay: setup ## events per second of `streams replay` on one core
 	@$(BIN)/python benchmarks/replay.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,13 @@ import pytest
 from streams.cli import main
 
 STREAMS = Path(sys.executable).with_name("streams")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in the last lines which tests this machine could not run, and why."""
+    reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))
+    for reason, number in reasons.items():
+        terminalreporter.write_line(f"NOT RUN: {number} tests. {reason}", yellow=True)
 
 
 @dataclass(frozen=True)

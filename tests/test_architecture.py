@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("streams", "tests", "benchmarks")
+FOLDERS = ("streams", "tests", "benchmarks", "deploy")
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 40
 STAGES = ("join", "sample", "summarize", "window")

@@ -27,7 +27,7 @@ PATHS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(path.relative_to(ROOT)) for path in PATHS]
 README, EVENTS = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/events.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-OURS = re.compile(r"(?<![.\w/])(?:streams|tests|docs|schemas|benchmarks)/[\w./@-]+")
+OURS = re.compile(r"(?<![.\w/])(?:streams|tests|docs|schemas|benchmarks|deploy)/[\w./@-]+")
 PLACEHOLDER = re.compile(r"[A-Z]{2,}|\.v[A-Z]")
 
 
