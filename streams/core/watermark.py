@@ -1,9 +1,10 @@
 """
 Watermarks: how far event time is known to have come.
 
-An input's watermark is the largest event time it has shown, less the disorder; the pipeline's is the smallest
-of its inputs'. An input that has ended holds nothing back; when all have ended, no event is missing any more
-and the watermark is the largest event time itself (Akidau et al. 2015, the dataflow model, section 2.3).
+An input's watermark is the largest event time it has shown, less a trail that is no shorter than the input is out of
+order; the pipeline's is the smallest of its inputs'. An input that has ended holds nothing back; when all have ended,
+no event is missing any more and the watermark is the largest event time itself (Akidau et al. 2015, the dataflow
+model, section 2.3).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Watermarks:
     """
     The watermark over named inputs; times in integer microseconds.
 
-    >>> marks = Watermarks(disorder=10)
+    >>> marks = Watermarks(trail=10)
     >>> marks.open("a"); marks.open("b")
     >>> marks.see("a", 100); marks.value() == NEVER
     True
@@ -33,7 +34,7 @@ class Watermarks:
     100
     """
 
-    disorder: int
+    trail: int
     largest: dict[str, int] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     reached: int = NEVER
@@ -52,16 +53,21 @@ class Watermarks:
 
     def of(self, source: str) -> int:
         """One input's own watermark."""
-        return self.largest[source] - self.disorder if self.largest[source] > NEVER else NEVER
+        return self.largest[source] - self.trail if self.largest[source] > NEVER else NEVER
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data."""
-        return {"largest": dict(self.largest), "ended": sorted(self.ended), "reached": self.reached}
+        return {
+            "trail": self.trail,
+            "largest": dict(self.largest),
+            "ended": sorted(self.ended),
+            "reached": self.reached,
+        }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot."""
         self.largest, self.ended = dict(saved["largest"]), set(saved["ended"])
-        self.reached = saved["reached"]
+        self.trail, self.reached = saved["trail"], saved["reached"]
 
     def value(self) -> int:
         """The watermark; it never goes back."""

@@ -82,12 +82,17 @@ def replay(config: Config, sources: Sequence[Source], store: Inserts, progress: 
     """
     now = time.time_ns() // 1_000
     started = time.perf_counter()
-    pipeline, buffer = Pipeline(config), RowBuffer(store)
+    pipeline, buffer = Pipeline(config, trail_of(config)), RowBuffer(store)
     for rows in run(pipeline, sources, now, progress):
         for table, batch in rows:
             buffer.add(table, batch)
     buffer.flush()
     return ReplayReport(pipeline.counts(), time.perf_counter() - started)
+
+
+def trail_of(config: Config) -> int:
+    """How far the watermark trails in a replay, us: files may be in any order within the longest label horizon."""
+    return max(config.disorder, *(model.label_horizon for model in config.models.values()))
 
 
 def run(pipeline: Pipeline, sources: Sequence[Source], now: int, progress: Progress | None = None) -> Iterator[Rows]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pytest
@@ -88,6 +89,21 @@ def test_files_and_their_order_change_nothing(
     again = replayed(tmp_path / "store", paths[::-1] if backwards else paths, 100)
 
     assert len(parts) >= 3
+    assert_same(again, in_one)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_order_within_the_horizon_changes_nothing(
+    events: list[Event], in_one: Stored, tmp_path: Path, seed: int
+) -> None:
+    """Events out of order in a file by up to the longest label horizon, far over the disorder, fare the same."""
+    rng = Random(seed)
+    delays = {id(event): rng.randrange(2 * DAY) for event in events}
+    shuffled = sorted(events, key=lambda event: event["event_time"] + delays[id(event)])
+    write_jsonl(tmp_path / "shuffled.jsonl", shuffled)
+    again = replayed(tmp_path / "store", [tmp_path / "shuffled.jsonl"], 50)
+
+    assert shuffled != events
     assert_same(again, in_one)
 
 
