@@ -121,6 +121,7 @@ class Pipeline:
     def _window(self) -> Rows:
         """Show what has become final and let go of what the watermark has passed, once enough has come for a look."""
         watermark = self.watermarks.value()
+        self.catalog.groups.admit(watermark)
         if self._intake.joiner.sweep_is_due():
             yield from self._sweep(watermark, ended=False)
         if self._changes > _CHANGES_A_CELL * len(self._measures):

@@ -7,7 +7,8 @@ once. `docs/configuration.md` describes the file.
 
 from __future__ import annotations
 
+from streams.config.kafka import KafkaConfig
 from streams.config.load import json_schema, load_config, parse_config
 from streams.config.models import Config, ModelConfig
 
-__all__ = ["Config", "ModelConfig", "json_schema", "load_config", "parse_config"]
+__all__ = ["Config", "KafkaConfig", "ModelConfig", "json_schema", "load_config", "parse_config"]

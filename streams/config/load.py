@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from streams.config.document import read_document
 from streams.config.fields import IN_FILE, TASKS
+from streams.config.kafka import PASSWORD_HINT, KafkaConfig
 from streams.config.models import Config, ModelConfig
 from streams.config.problems import Problem, describe, shown
 from streams.core.metric.base import Task
@@ -17,8 +18,13 @@ from streams.core.metric.registry import metrics_for
 from streams.errors import ConfigError
 
 _TOP_KEYS = frozenset(Config.model_fields)
+_KAFKA_KEYS = frozenset(KafkaConfig.model_fields)
 _MODEL_KEYS = frozenset(ModelConfig.model_fields) - {"name"}
-_HINTS = {"models": "declare at least one model under it", "task": f"one of {', '.join(TASKS)}"}
+_HINTS = {
+    "models": "declare at least one model under it",
+    "task": f"one of {', '.join(TASKS)}",
+    "kafka.password": PASSWORD_HINT,
+}
 
 
 def load_config(path: str | Path) -> Config:
@@ -55,7 +61,7 @@ def parse_config(text: str, source: str) -> Config:
         try:
             config = Config.model_validate(document.data, context=IN_FILE)
         except ValidationError as error:
-            problems += describe(error, {1: _TOP_KEYS, 3: _MODEL_KEYS}, _HINTS)
+            problems += describe(error, {1: _TOP_KEYS, 2: _KAFKA_KEYS, 3: _MODEL_KEYS}, _HINTS)
     if problems or config is None:
         raise ConfigError(source, document.report(problems))
     return config
@@ -82,6 +88,7 @@ def json_schema() -> dict[str, Any]:
     model["allOf"] = [_schema_of_task(task) for task in TASKS]
     _write_defaults(schema, Config(models={"m": ModelConfig(name="m", task="none")}))
     _write_defaults(model, ModelConfig(name="m", task="none"))
+    _write_defaults(schema["$defs"]["KafkaConfig"], KafkaConfig())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

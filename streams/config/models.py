@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.json_schema import SkipJsonSchema
 
 from streams.config.fields import TASKS, Classes, Duration, Horizon, Label, Metrics, Slices, TaskName, Windows
+from streams.config.kafka import KafkaConfig
 from streams.config.problems import shown
 from streams.core.metric.registry import default_metrics
 from streams.core.window_spec import DAY, WindowSpec, pane_size
@@ -122,6 +123,7 @@ class Config(BaseModel):
         allow_inf_nan=False,
         description="Share of requests whose raw events are kept",
     )
+    kafka: KafkaConfig = Field(default_factory=KafkaConfig, description="How to reach Kafka, and its topics")
 
     @field_validator("models", mode="before")
     @classmethod

@@ -20,6 +20,7 @@ Problem = tuple[Where, str]
 
 _SHOWN = 80  # characters of a value that a message repeats
 _ECHO = "default_factory_not_called"  # only ever follows from another problem, which is listed itself
+_PLACES = {1: "at the top of the file, beside `models`", 2: "under `kafka`", 3: "inside a model"}  # by depth
 _EXPECTED = {
     "model_type": "must be a mapping of keys to values",
     "dict_type": "must be a mapping of names to models",
@@ -99,7 +100,8 @@ def describe(error: ValidationError, keys: Mapping[int, Iterable[str]], hints: M
     """
     Say in words what pydantic found.
 
-    `keys` are the keys allowed in mappings, by the depth of the key in the file; `hints` say what a required key is.
+    `keys` are the keys allowed in mappings, by the depth of the key in the file; `hints` say what a required key is,
+    and, by its path, what to do instead of writing a key.
     """
     for details in error.errors(include_url=False):
         where = details["loc"]
@@ -107,7 +109,7 @@ def describe(error: ValidationError, keys: Mapping[int, Iterable[str]], hints: M
         if isinstance(cause, Problems):
             yield from ((where + inner, text) for inner, text in cause.items)
         elif details["type"] == "extra_forbidden":
-            yield where, _unknown_key(where, keys)
+            yield where, hints.get(".".join(map(str, where))) or _unknown_key(where, keys)
         elif details["type"] == "missing":
             yield where, f"is required: {hints[str(where[-1])]}"
         elif details["type"] != _ECHO:
@@ -125,6 +127,5 @@ def _unknown_key(where: Where, keys: Mapping[int, Iterable[str]]) -> str:
     key = str(where[-1])
     for depth, others in keys.items():
         if key in others:
-            place = "at the top of the file, beside `models`" if depth < len(where) else "inside a model"
-            return f"the key `{key}` does not belong here, but {place}"
+            return f"the key `{key}` does not belong here, but {_PLACES[depth]}"
     return f"unknown key `{key}`{unknown(key, keys[len(where)])}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,12 +22,12 @@ from streams.core.columns import Array, Ints
 MISSING = "__missing__"
 OTHER = "__other__"
 MAX_REFUSED = 100_000  # refused slices remembered by name, so that a flood of values cannot fill the memory
+MAX_UNDECIDED = 100_000  # slices that may wait for their decision; in a flood, more are refused as they arrive
 
 Values = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Slice:
+class Slice(NamedTuple):
     """Values of a list of attributes within a model; both tuples are empty for the whole."""
 
     model: str
@@ -35,8 +35,7 @@ class Slice:
     values: Values
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """What a quality window is about: a slice of one model version."""
 
     slice: Slice
@@ -133,6 +132,7 @@ class Groups:
     def _register(self, wanted: Slice, first_time: int) -> Standing:
         """Let a new slice wait for its decision; where the cap is reached it is refused at once."""
         full = self._admitted.get(wanted.model, 0) >= self.plans[wanted.model].max_groups
+        full = full or len(self._undecided) >= MAX_UNDECIDED
         standing = Standing(first_time, admitted=False if full else None)
         if full and self.overflow >= MAX_REFUSED:
             return standing

@@ -209,3 +209,14 @@ def test_a_restored_registry_goes_on_as_if_nothing_had_happened(events: list[Sig
     assert rest == {event: expected[event] for event in rest}
     assert second.snapshot() == straight.snapshot()
     assert second.decided().tolist() == straight.decided().tolist()
+
+
+def test_a_flood_of_values_waits_in_bounded_numbers() -> None:
+    """Behind a hundred thousand undecided groups new ones are refused at once, and count in `__other__`."""
+    groups = Groups({"m": SlicePlan(((), ("city",)), 1)})
+    for number in range(module.MAX_UNDECIDED):
+        see(groups, str(number), number)
+    flooded = see(groups, "one too many", 0)
+
+    assert shown(groups, flooded) == ["@1", f"{OTHER}@1"]
+    assert groups.overflow == 1
