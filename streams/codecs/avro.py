@@ -153,7 +153,7 @@ def _kind(schema: Any) -> EventType:
         raise UnknownEventError(f"schema {json.dumps(schema)[:200]} is not a record; events are records")
     name = str(schema["name"]).rpartition(".")[2]
     for kind in EVENT_TYPES:
-        if kind == name:
+        if kind == name.lower():
             return kind
     raise UnknownEventError(
         f"record {schema['name']} is none of {', '.join(EVENT_TYPES)}; rename it, or send it elsewhere"

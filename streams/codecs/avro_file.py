@@ -19,7 +19,8 @@ import numpy as np
 from streams.codecs.avro import UnknownEventError, WriterSchema
 from streams.codecs.batches import block_of, cut
 from streams.codecs.binary import Skip, boundaries
-from streams.codecs.container import CODECS, Data, Header, Origin, Run, read_header, read_runs
+from streams.codecs.compression import CODECS
+from streams.codecs.container import Data, Header, Origin, Run, read_header, read_runs
 from streams.codecs.registry import SchemaRegistry
 from streams.core.block import MAX_RECORD_BYTES, Batch, Block, Reject, RejectReason
 from streams.errors import SchemaError, UsageError
@@ -29,7 +30,7 @@ _GATHERED_BYTES = 1 << 24
 
 class ContainerFile:
     """
-    An Avro container file (`.avro`) of one type of event, uncompressed or with deflate.
+    An Avro container file (`.avro`) of one type of event, uncompressed, with deflate or with snappy.
 
     A record's position is its ordinal in the file, by the counts that the blocks declare. Raises `UsageError` for
     other compressions; a file that is not a container is a single reject.

@@ -7,18 +7,15 @@ A damaged block costs itself and nothing else: reading goes on behind the next s
 from __future__ import annotations
 
 import mmap
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streams.codecs.binary import read_long
+from streams.codecs.compression import MAX_BLOCK_BYTES, decompress
 from streams.core.block import MAX_RECORD_BYTES, EventType, Reject
 
 MAGIC = b"Obj\x01"
 SYNC_BYTES = 16
-CODECS = ("null", "deflate")
-MAX_BLOCK_BYTES = 1 << 26
-"""No writer makes blocks as large; a larger one is damage, or meant to exhaust memory."""
 
 Data = bytes | mmap.mmap
 
@@ -148,14 +145,7 @@ def _is_block_boundary(data: Data, at: int, sync: bytes) -> bool:
 
 
 def _decompressed(run: Run, codec: str, origin: Origin) -> Run | Reject:
-    if codec == "null":
-        return run
-    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
-        payload = inflater.decompress(run.payload, MAX_BLOCK_BYTES)
-    except zlib.error as problem:
+        return Run(run.first, run.count, decompress(codec, run.payload))
+    except ValueError as problem:
         return origin.reject(run.first, f"a block of {run.count} records: {problem}", run.payload)
-    if not inflater.eof:
-        detail = f"a block of {run.count} records does not inflate to at most {MAX_BLOCK_BYTES} bytes"
-        return origin.reject(run.first, detail, run.payload)
-    return Run(run.first, run.count, payload)

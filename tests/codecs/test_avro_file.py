@@ -6,13 +6,15 @@ import zlib
 from pathlib import Path
 from typing import Any, Literal
 
+import cramjam
 import fastavro
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.codecs.binary import encode_long
-from streams.codecs.container import MAX_BLOCK_BYTES, Header, Origin, read_header, read_runs
+from streams.codecs.compression import CODECS, MAX_BLOCK_BYTES
+from streams.codecs.container import Header, Origin, read_header, read_runs
 from streams.codecs.files import open_source
 from streams.codecs.write import write_container
 from streams.core.block import MAX_RECORD_BYTES, Block, EventType, Reject, RejectReason
@@ -20,7 +22,7 @@ from streams.errors import UsageError
 from tests.codecs.making import KINDS, OUTCOMES, Row, by_position, registry, rows_of, texts
 
 Codec = Literal["null", "deflate"]
-CODECS: st.SearchStrategy[Codec] = st.sampled_from(("null", "deflate"))
+WRITTEN: st.SearchStrategy[Codec] = st.sampled_from(("null", "deflate"))
 
 
 def read(content: bytes, batch_rows: int = 1 << 16) -> list[Block]:
@@ -54,7 +56,7 @@ def rejected(blocks: list[Block]) -> list[tuple[int, str, str]]:
 @given(data=st.data(), kind=KINDS)
 def test_a_file_gives_back_the_events(data: st.DataObject, kind: EventType) -> None:
     """Written in blocks and read in batches of any size, compressed or not, events are what they were."""
-    rows, codec = data.draw(rows_of(kind)), data.draw(CODECS)
+    rows, codec = data.draw(rows_of(kind)), data.draw(WRITTEN)
     block_rows, batch_rows = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
     content, _ = written(kind, rows, codec, block_rows)
     blocks = read(content, batch_rows)
@@ -64,11 +66,12 @@ def test_a_file_gives_back_the_events(data: st.DataObject, kind: EventType) -> N
     assert rejected(blocks) == []
 
 
-def test_files_are_exchanged_with_another_implementation() -> None:
-    """The reference implementation reads the files written here, and its files are read here."""
+@pytest.mark.parametrize("codec", CODECS)
+def test_files_are_exchanged_with_another_implementation(codec: str) -> None:
+    """The reference implementation reads the files written here, and its files are read here, however compressed."""
     content, _ = written("outcome", OUTCOMES)
     theirs = io.BytesIO()
-    fastavro.writer(theirs, registry().current["outcome"], OUTCOMES, codec="deflate", sync_interval=50)
+    fastavro.writer(theirs, registry().current["outcome"], OUTCOMES, codec=codec, sync_interval=50)
     expected = texts(OUTCOMES)
 
     assert [row["label"] for row in _theirs(content)] == [row["label"] for row in OUTCOMES]
@@ -76,7 +79,7 @@ def test_files_are_exchanged_with_another_implementation() -> None:
 
 
 @settings(max_examples=200)
-@given(data=st.data(), codec=CODECS)
+@given(data=st.data(), codec=WRITTEN)
 def test_a_file_cut_short_keeps_all_whole_blocks(data: st.DataObject, codec: Codec) -> None:
     """Cut at any byte behind the header, every whole block before the cut is there, and one reject has the rest."""
     content, ends = written("outcome", OUTCOMES, codec)
@@ -91,7 +94,7 @@ def test_a_file_cut_short_keeps_all_whole_blocks(data: st.DataObject, codec: Cod
 
 
 @settings(max_examples=300)
-@given(data=st.data(), codec=CODECS)
+@given(data=st.data(), codec=WRITTEN)
 def test_damage_in_a_block_never_touches_the_others(data: st.DataObject, codec: Codec) -> None:
     """Whatever byte of a block is changed, the rows of all other blocks are what they were."""
     content, ends = written("outcome", OUTCOMES, codec)
@@ -229,3 +232,31 @@ def test_a_block_that_inflates_without_end_is_refused() -> None:
     assert isinstance(piece, Reject)
     assert "does not inflate to at most" in piece.detail
     assert len(piece.original) <= MAX_RECORD_BYTES
+
+
+@pytest.mark.parametrize(
+    ("block", "detail"),
+    [
+        (b"\x02\x04abXXXX", "checksum"),
+        (b"\xff\xff\xff\xff\xff garbage", "snappy"),
+        (bytes(cramjam.snappy.compress_raw(bytes(MAX_BLOCK_BYTES + 1))) + b"CRC_", "does not unpack to at most"),
+        (b"", "a block of 1 records"),
+    ],
+)
+def test_a_damaged_snappy_block_is_one_reject(block: bytes, detail: str) -> None:
+    """A wrong checksum, garbage or more than the limit is told, and nothing is unpacked beyond it."""
+    sync = b"0123456789abcdef"
+    data = b"\2" + encode_long(len(block)) + block + sync
+    (piece,) = read_runs(data, Header("", "snappy", sync, 0), Origin("f", "outcome"))
+
+    assert isinstance(piece, Reject)
+    assert detail in piece.detail
+
+
+def test_the_name_of_the_record_tells_the_type_in_any_case() -> None:
+    """Writers in other languages call their classes Outcome, in namespaces of their own."""
+    schema = {**registry().current["outcome"], "name": "Outcome", "namespace": "com.example"}
+    content = io.BytesIO()
+    fastavro.writer(content, schema, OUTCOMES)
+
+    assert by_position(read(content.getvalue(), 7), "outcome") == texts(OUTCOMES)
