@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,18 +22,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from streams.errors import StreamsError
 
 INTERRUPTED = 130
+QUIET_CLIENTS = ("clickhouse_connect", "aiokafka")
 
 _path = click.Path(path_type=Path)
 _config = click.option("--config", "config_path", required=True, type=_path, help="The configuration, a YAML file.")
 _store = click.option(
     "--store", "dsn", required=True, help="chdb:///PATH (embedded) or clickhouse://USER:PASSWORD@HOST:PORT/DATABASE."
 )
+_timeout = click.option(
+    "--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds that Kafka may not answer."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object on standard output.")
+_files = click.argument("files", nargs=-1, required=True, type=_path, metavar="FILE...")
 
 
 def main() -> None:
     """Run the command line; every error that has a name ends in one clear line."""
-    # The client logs a line for each failed attempt; what the last one means is said once, as the error.
-    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+    # Clients log a line for each failed attempt; what the last one means is said once, as the error.
+    for client in QUIET_CLIENTS:
+        logging.getLogger(client).setLevel(logging.CRITICAL)
     try:
         cli(standalone_mode=False)
     except StreamsError as error:
@@ -74,8 +82,8 @@ def demo(directory: Path) -> None:
 @cli.command()
 @_config
 @_store
-@click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object on standard output.")
-@click.argument("files", nargs=-1, required=True, type=_path, metavar="FILE...")
+@_json
+@_files
 def replay(config_path: Path, dsn: str, as_json: bool, files: tuple[Path, ...]) -> None:
     """Run event files (.avro, .jsonl, .parquet) through the pipeline into a store."""
     from streams.config import load_config  # noqa: PLC0415 - commands load what they need, so that --help is quick
@@ -84,7 +92,7 @@ def replay(config_path: Path, dsn: str, as_json: bool, files: tuple[Path, ...]) 
 
     config = load_config(config_path)
     sources = open_files(files)
-    with open_store(dsn) as store, _progress() as progress:
+    with open_store(dsn) as store, _progress("replay") as progress:
         store.migrate()
         report = replay(config, sources, store, progress)
     if as_json:
@@ -93,6 +101,64 @@ def replay(config_path: Path, dsn: str, as_json: bool, files: tuple[Path, ...]) 
         _print_counts(report.counts)
     rate = report.counts["read"] / report.seconds if report.seconds else 0.0
     click.echo(f"{report.counts['read']:,} events in {report.seconds:.1f} s, {rate:,.0f} events/s", err=True)
+
+
+@cli.command()
+@_config
+@click.option("--brokers", default=None, help="Addresses, host:port[,host:port], instead of kafka.brokers.")
+@_timeout
+@_json
+@_files
+def emit(config_path: Path, brokers: str | None, timeout: float, as_json: bool, files: tuple[Path, ...]) -> None:
+    """Publish event files to Kafka; every delivery is confirmed."""
+    from streams.config import load_config  # noqa: PLC0415
+    from streams.runtime.emit import emit  # noqa: PLC0415
+    from streams.runtime.kafka import at_brokers  # noqa: PLC0415
+    from streams.runtime.replay import open_files  # noqa: PLC0415
+
+    kafka = at_brokers(load_config(config_path).kafka, brokers)
+    sources = open_files(files)
+    with _progress("emit") as progress:
+        report = emit(sources, kafka, os.environ, timeout, progress)
+    if as_json:
+        click.echo(json.dumps({**report.counts, "rejected": report.rejected}))
+    else:
+        _print_counts({**report.counts, "rejected": report.rejected}, err=True)
+    for reason in report.reasons:
+        click.echo(f"not sent: {reason}", err=True)
+    if report.rejected > len(report.reasons):
+        click.echo(f"not sent: {report.rejected - len(report.reasons):,} more", err=True)
+    rate = report.confirmed / report.seconds if report.seconds else 0.0
+    click.echo(f"{report.confirmed:,} events in {report.seconds:.1f} s, {rate:,.0f} events/s", err=True)
+
+
+@cli.group()
+def topics() -> None:
+    """The topics on Kafka."""
+
+
+@topics.command("plan")
+@_config
+@_timeout
+def topics_plan(config_path: Path, timeout: float) -> None:
+    """Show what `apply` would do; changes nothing."""
+    from streams.config import load_config  # noqa: PLC0415
+    from streams.runtime.topics import plan_topics  # noqa: PLC0415
+
+    changes = plan_topics(load_config(config_path).kafka, os.environ, timeout)
+    click.echo("\n".join(map(str, changes)) or "nothing to do")
+
+
+@topics.command("apply")
+@_config
+@_timeout
+def topics_apply(config_path: Path, timeout: float) -> None:
+    """Create and alter topics until they are as configured; deletes nothing."""
+    from streams.config import load_config  # noqa: PLC0415
+    from streams.runtime.topics import apply_topics  # noqa: PLC0415
+
+    changes = apply_topics(load_config(config_path).kafka, os.environ, timeout)
+    click.echo("\n".join(map(str, changes)) or "nothing to do")
 
 
 @cli.command()
@@ -148,16 +214,16 @@ def schema_check(directory: Path | None) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int | None], None]]:
+def _progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar on standard error; nothing is drawn where that is no terminal."""
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
-        task = bars.add_task("replay", total=None)
+        task = bars.add_task(what, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
-def _print_counts(counts: dict[str, int]) -> None:
+def _print_counts(counts: dict[str, int], *, err: bool = False) -> None:
     width = max(map(len, counts))
     for name, count in counts.items():
-        click.echo(f"{name:<{width}}  {count:>12,}")
+        click.echo(f"{name:<{width}}  {count:>12,}", err=err)

@@ -8,7 +8,18 @@ import pytest
 
 from tests.conftest import Run
 
-COMMANDS = ("demo", "replay", "query", "check", "schema", "schema check")
+COMMANDS = (
+    "demo",
+    "replay",
+    "query",
+    "check",
+    "schema",
+    "schema check",
+    "topics",
+    "topics plan",
+    "topics apply",
+    "emit",
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

@@ -12,7 +12,7 @@ from streams.config.problems import parse_list, shown, unknown
 Security = Literal["plaintext", "tls", "sasl_plaintext", "sasl_tls"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
-PASSWORD_HINT = (
+SECRETS_HINT = (
     "passwords do not belong in the configuration: name the environment variable that holds it with `password_env`, "
     "or the file with `password_file`"
 )
@@ -53,7 +53,7 @@ def _security(value: object) -> object:
 
 def _mechanism(value: object) -> object:
     if value is not None and value not in get_args(Mechanism):
-        raise ValueError(f"{shown(value)} is no SASL mechanism{unknown(str(value).upper(), get_args(Mechanism))}")
+        raise ValueError(f"{shown(value)} is no SASL mechanism{unknown(str(value), get_args(Mechanism))}")
     return value
 
 
@@ -65,7 +65,9 @@ def _text(value: object) -> object:
 
 def _prefix(value: object) -> object:
     if not isinstance(value, str) or not re.fullmatch(_PREFIX, value):
-        raise ValueError(f"{shown(value)} cannot begin the name of a topic: up to 200 of A-Z, a-z, 0-9, . _ - are allowed")
+        raise ValueError(
+            f"{shown(value)} cannot begin the name of a topic: up to 200 of A-Z, a-z, 0-9, . _ - are allowed"
+        )
     return value
 
 

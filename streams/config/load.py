@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from streams.config.document import read_document
 from streams.config.fields import IN_FILE, TASKS
-from streams.config.kafka import PASSWORD_HINT, KafkaConfig
+from streams.config.kafka import SECRETS_HINT, KafkaConfig
 from streams.config.models import Config, ModelConfig
 from streams.config.problems import Problem, describe, shown
 from streams.core.metric.base import Task
@@ -23,7 +23,7 @@ _MODEL_KEYS = frozenset(ModelConfig.model_fields) - {"name"}
 _HINTS = {
     "models": "declare at least one model under it",
     "task": f"one of {', '.join(TASKS)}",
-    "kafka.password": PASSWORD_HINT,
+    "kafka.password": SECRETS_HINT,
 }
 
 
