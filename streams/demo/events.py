@@ -29,7 +29,7 @@ EVENTS = 1_000_898
 """As many as `write_events` writes: two predictions of each flight, and an outcome of each that arrived."""
 
 _FILES: dict[str, EventType] = {"predictions.avro": "prediction", "outcomes.avro": "outcome"}
-_LAYOUT = 1  # of the files; count up when other columns or values are written for the same predictions
+_LAYOUT = 2  # of the files; count up when other columns or values are written for the same settings
 
 
 def write_events(directory: Path, progress: Progress | None = None, settings: Settings = DEFAULTS) -> list[Path]:

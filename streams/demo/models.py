@@ -136,5 +136,9 @@ class _Learner:
 
 
 def _inputs(flights: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
-    """One column for each value of what the settings name (0 or 1), and the distance in thousands of miles."""
-    return flights.select(*names, pl.col("distance") / 1000).to_dummies(names).cast(pl.Float32)
+    """
+    One column for each value of what the settings name (0 or 1), and the distance in thousands of miles.
+
+    Doubles, though floats would do: processors round differently, and the scores should be the same on all of them.
+    """
+    return flights.select(*names, pl.col("distance") / 1000).to_dummies(names).cast(pl.Float64)
