@@ -82,8 +82,8 @@ def identify(table: pa.RecordBatch) -> Columns:
 
 
 def request_of(table: pa.RecordBatch | pa.Table) -> pa.Array | pa.ChunkedArray:
-    """The request that each event belongs to: the one that it names, else its prediction's id."""
-    return pc.coalesce(_named(table["request_id"]), table["prediction_id"])
+    """The request that each event belongs to: the one that it names, else its prediction's id; null without either."""
+    return pc.coalesce(_named(table["request_id"]), _named(table["prediction_id"]))
 
 
 def flatten_predictions(table: pa.RecordBatch, ids: Columns, groups: Groups, shape: Shape) -> Columns:

@@ -6,7 +6,7 @@ This is the last place where there is anything like an event; what leaves it add
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -185,10 +185,3 @@ def _powers(weight: Floats, sign: Floats) -> list[Floats]:
 def select(rows: Columns, wanted: Mask) -> Columns:
     """Rows where the mask is true; the same columns when that is all of them."""
     return rows if wanted.all() else take(rows, wanted)
-
-
-def union(layouts: Iterable[Layout]) -> Layout:
-    """One layout with the columns and histograms of all."""
-    many = list(layouts)
-    columns = sorted({c for one in many for c in one.columns})
-    return Layout(tuple(columns), tuple(sorted({h for one in many for h in one.histograms})))

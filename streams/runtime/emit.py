@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -30,6 +29,7 @@ from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.codecs.write import encode_messages
 from streams.config.kafka import KafkaConfig
 from streams.core.block import EVENT_TYPES, Batch, Block, EventType
+from streams.core.flatten import request_of
 from streams.errors import StreamsError, UsageError
 from streams.runtime.kafka import KafkaUnavailable, client_settings, connected, partitions_of
 from streams.runtime.topics import EVENT_TOPICS, administrating, describe, wanted
@@ -165,12 +165,7 @@ def records_of(batch: Batch, partitions: int, registry: SchemaRegistry, report: 
 
 def keys_of(batch: Batch) -> pa.BinaryArray:
     """Keys of a batch, in UTF-8: `request_id`, where that is absent or empty `prediction_id`; null without either."""
-    request, prediction = (batch.table[name].cast(pa.binary()) for name in ("request_id", "prediction_id"))
-    return pc.coalesce(_named(request), _named(prediction))
-
-
-def _named(ids: pa.BinaryArray) -> pa.BinaryArray:
-    return pc.if_else(pc.equal(pc.binary_length(ids), 0), pa.scalar(None, pa.binary()), ids)
+    return request_of(batch.table).cast(pa.binary())
 
 
 def _unfit(batch: Batch, keys: pa.BinaryArray, registry: SchemaRegistry) -> npt.NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from streams.core.metric.base import Changes, Task
 from streams.core.metric.histograms import CLASSES
 from streams.core.metric.layout import Layout
 from streams.core.panes import Slots
-from streams.core.summarize import Summarizer, Terms, label_changes, union
+from streams.core.summarize import Summarizer, Terms, label_changes
 from tests.core.making import ints, make_config
 from tests.driving import drive, final_numbers
 from tests.streams_strategy import Delivery, Event, Part
@@ -209,11 +209,6 @@ def test_histograms_count_and_take_back() -> None:
 
     assert bins.tolist() == [a * CLASSES + b]
     assert made.panes.histograms["confusion"].read("0:paired", entry).value().tolist() == [1.0]
-
-
-def test_layouts_unite() -> None:
-    """The union of layouts has every column and histogram once, sorted."""
-    assert union([Layout(("b", "a"), ("h",)), Layout(("a", "c"), ())]) == Layout(("a", "b", "c"), ("h",))
 
 
 def test_corrected_outliers_leave_no_trace_in_an_interval() -> None:
