@@ -8,11 +8,15 @@ The pipeline. START HERE: the stages in order, one executable page.
 Blocks of events go in (a codec has decoded them), tables of rows come out, each with the name of the store's table.
 No stage does I/O, asks a clock or draws a random number: the same events give the same tables, however they were
 cut into blocks, in any order within the disorder, and however often the pipeline was stopped and restored.
+
+It parts after summarize. `Upstream` has the stages that need one partition's events, `Downstream` those that need
+the sums of all; between them travel only sums, which merge in any order. A replay has both in one `Pipeline`; the
+worker has an upstream for each partition of the inputs and a downstream for each partition of the summaries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +30,7 @@ from streams.core.measures import Measures
 from streams.core.quality import slice_rows
 from streams.core.rows import rejected_rows
 from streams.core.sample import sample_rows, sampled
+from streams.core.segment import Segment
 from streams.core.watermark import FOREVER, Watermarks
 from streams.sinks.clickhouse.rows import TableName
 
@@ -35,23 +40,21 @@ _DUPLICATES = ("duplicate_predictions", "duplicate_outcomes", "duplicate_feedbac
 _CHANGES_A_CELL = 4  # windows are looked through for final ones when this many changes have come for each cell
 
 
-class Pipeline:
+class Upstream:
     """
-    Every stage with its state, for one set of models.
+    The stages up to summarize, with their state.
 
-    Inputs are declared by `open`, feed `process`, and end by `close`; `flush` shows what has changed since the
-    last time. The iterators do the work: they must be consumed. The watermark trails the largest event time by
-    `trail` us, the configured disorder if not given; a longer one costs memory and delay, and changes no result.
+    Inputs are declared by `open`, feed `process`, and end by `close`. The iterators do the work: they must be
+    consumed. What has been summed up is in `measures`.
     """
 
-    def __init__(self, config: Config, trail: int | None = None) -> None:
-        self.catalog = Catalog(config)
-        self.watermarks = Watermarks(config.disorder if trail is None else trail)
+    def __init__(self, catalog: Catalog, measures: Measures, trail: int) -> None:
+        self.catalog = catalog
+        self.measures = measures
+        self.watermarks = Watermarks(trail)
         self.read = 0
-        self._intake = Intake(self.catalog)
-        self._measures = Measures(self.catalog)
-        self._share = config.samples
-        self._changes = 0
+        self.changes = 0
+        self._intake = Intake(catalog)
 
     def open(self, source: str) -> None:
         """Declare an input: the watermark waits for it."""
@@ -72,18 +75,14 @@ class Pipeline:
             yield from self._sample(joined)
             self._summarize(joined)
             self.watermarks.see(batch.source, latest(batch))
-        yield from self._window()
+        if self._intake.joiner.sweep_is_due():
+            yield from self.sweep()
 
-    def flush(self, *, ended: bool = False) -> Rows:
-        """
-        Show every window that changed, and let go of what waited in vain.
-
-        `ended` says that no input will come any more: nothing can wait for a prediction.
-        """
-        watermark = self.watermarks.value()
-        yield from self._sweep(watermark, ended=ended)
-        yield from self._show(watermark, provisional=True, ended=ended)
-        yield "slices", slice_rows(self.catalog.groups.decisions(), self.read)
+    def sweep(self, *, ended: bool = False) -> Rows:
+        """Let go of what waited in vain; when the input has `ended`, nothing can wait for a prediction."""
+        orphans = self._intake.sweep(self.watermarks.value(), ended=ended)
+        if orphans is not None:
+            yield "orphans", orphans
 
     def counts(self) -> dict[str, int]:
         """What became of the events so far; docs/semantics.md says what adds up to what."""
@@ -109,50 +108,120 @@ class Pipeline:
         }
 
     def _sample(self, joined: Joined) -> Rows:
-        chosen = sampled(joined.keys, self._share)
+        share = self.catalog.config.samples
+        chosen = sampled(joined.keys, share)
         if chosen.any():
-            yield "samples", sample_rows(joined.batch, chosen, self._share)
+            yield "samples", sample_rows(joined.batch, chosen, share)
 
     def _summarize(self, joined: Joined) -> None:
         for source, rows in joined.changes.items():
-            self._measures.add(source, rows)
-            self._changes += length(rows)
+            self.measures.add(source, rows)
+            self.changes += length(rows)
 
-    def _window(self) -> Rows:
-        """Show what has become final and let go of what the watermark has passed, once enough has come for a look."""
-        watermark = self.watermarks.value()
-        self.catalog.groups.admit(watermark)
-        if self._intake.joiner.sweep_is_due():
-            yield from self._sweep(watermark, ended=False)
-        if self._changes > _CHANGES_A_CELL * len(self._measures):
-            yield from self._show(watermark, provisional=False, ended=False)
+    def head(self) -> dict[str, Any]:
+        """Everything but the rows that wait, as nested dictionaries of plain data."""
+        head = {"read": self.read, "changes": self.changes, "watermarks": self.watermarks.snapshot()}
+        return head | {"intake": self._intake.head()}
 
-    def _sweep(self, watermark: int, *, ended: bool) -> Rows:
-        orphans = self._intake.sweep(watermark, ended=ended)
-        if orphans is not None:
-            yield "orphans", orphans
+    def changed(self) -> dict[str, Any]:
+        """Return the content of a delta segment: the rows that wait, as far as they are new or changed."""
+        return self._intake.changes()
 
-    def _show(self, watermark: int, *, provisional: bool, ended: bool) -> Rows:
-        self._changes = 0
+    def bucket(self, number: int) -> dict[str, Any]:
+        """Return the content of a base segment."""
+        return self._intake.bucket(number)
+
+    def rows(self) -> dict[str, Any]:
+        """Return all rows that wait, as the content of one segment."""
+        return self._intake.rows()
+
+    def swept(self) -> tuple[int, ...]:
+        """Return what tells one sweep from another: the cuts of the last."""
+        return tuple(self._intake.joiner.swept.values())
+
+    def restore(self, head: Mapping[str, Any], segments: Sequence[Segment], swept: int = -1) -> None:
+        """Replace everything; `swept` is the sequence of the last segment that the last sweep came after."""
+        self.read, self.changes = head["read"], head["changes"]
+        self.watermarks.restore(head["watermarks"])
+        self._intake.restore(head["intake"], segments, swept)
+
+
+class Downstream:
+    """The window stage: from sums, and how far event time has come, to windows and their quality."""
+
+    def __init__(self, catalog: Catalog, measures: Measures) -> None:
+        self.catalog = catalog
+        self.measures = measures
+
+    def show(self, watermark: int, revision: int, *, provisional: bool, ended: bool = False) -> Rows:
+        """Show the windows that have become final and, if `provisional`, every window that changed."""
         self.catalog.groups.admit(FOREVER if ended else watermark)
-        for table in self._measures.show(watermark, self.read, provisional=provisional):
+        for table in self.measures.show(watermark, revision, provisional=provisional):
             yield "windows", table
+        if provisional:
+            yield "slices", slice_rows(self.catalog.groups.decisions(), revision)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as nested dictionaries of plain data and arrays."""
+        return {"groups": self.catalog.groups.snapshot(), "measures": self.measures.snapshot()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Replace everything by a snapshot under the same configuration."""
+        self.catalog.groups.restore(saved["groups"])
+        self.measures.restore(saved["measures"])
+
+
+class Pipeline:
+    """
+    Every stage with its state, for one set of models: upstream and downstream over the same sums.
+
+    `flush` shows what has changed since the last time. The watermark trails the largest event time by `trail` us,
+    the configured disorder if not given; a longer one costs memory and delay, and changes no result.
+    """
+
+    def __init__(self, config: Config, trail: int | None = None) -> None:
+        self.catalog = Catalog(config)
+        self._measures = Measures(self.catalog)
+        self._upstream = Upstream(self.catalog, self._measures, config.disorder if trail is None else trail)
+        self._downstream = Downstream(self.catalog, self._measures)
+        self.watermarks = self._upstream.watermarks
+        self.open, self.close, self.counts = self._upstream.open, self._upstream.close, self._upstream.counts
+
+    @property
+    def read(self) -> int:
+        """Events that went in; it orders the revisions of a row."""
+        return self._upstream.read
+
+    def process(self, block: Block, now: int) -> Rows:
+        """Take a block through all stages; show what has become final, once enough has come for a look."""
+        yield from self._upstream.process(block, now)
+        self.catalog.groups.admit(self.watermarks.value())
+        if self._upstream.changes > _CHANGES_A_CELL * len(self._measures):
+            yield from self._show(provisional=False, ended=False)
+
+    def flush(self, *, ended: bool = False) -> Rows:
+        """
+        Show every window that changed, and let go of what waited in vain.
+
+        `ended` says that no input will come any more: nothing can wait for a prediction.
+        """
+        yield from self._upstream.sweep(ended=ended)
+        yield from self._show(provisional=True, ended=ended)
+
+    def _show(self, *, provisional: bool, ended: bool) -> Rows:
+        self._upstream.changes = 0
+        watermark = self.watermarks.value()
+        yield from self._downstream.show(watermark, self.read, provisional=provisional, ended=ended)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as nested dictionaries of plain data, arrays and Arrow tables; see runtime/snapshot.py."""
         return {
-            "read": self.read,
-            "changes": self._changes,
-            "watermarks": self.watermarks.snapshot(),
-            "groups": self.catalog.groups.snapshot(),
-            "intake": self._intake.snapshot(),
-            "measures": self._measures.snapshot(),
+            "downstream": self._downstream.snapshot(),
+            "head": self._upstream.head(),
+            "rows": self._upstream.rows(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot of a pipeline with the same configuration."""
-        self.read, self._changes = saved["read"], saved["changes"]
-        self.watermarks.restore(saved["watermarks"])
-        self.catalog.groups.restore(saved["groups"])
-        self._intake.restore(saved["intake"])
-        self._measures.restore(saved["measures"])
+        self._downstream.restore(saved["downstream"])
+        self._upstream.restore(saved["head"], [Segment(0, None, saved["rows"])])

@@ -22,7 +22,7 @@ from streams.core.columns import Array, Ints
 MISSING = "__missing__"
 OTHER = "__other__"
 MAX_REFUSED = 100_000  # refused slices remembered by name, so that a flood of values cannot fill the memory
-MAX_UNDECIDED = 100_000  # slices that may wait for their decision; in a flood, more are refused as they arrive
+MAX_UNDECIDED = 100_000  # slices of a model that may wait for their decision; in a flood, more are refused at once
 
 Values = tuple[str, ...]
 
@@ -40,6 +40,15 @@ class Group(NamedTuple):
 
     slice: Slice
     version: str
+
+
+class CohortName(NamedTuple):
+    """A cohort without its number: the values of each declared slice, and the first event time of each."""
+
+    model: str
+    version: str
+    values: Sequence[Sequence[str]]
+    first_times: Sequence[int]
 
 
 @dataclass(slots=True)
@@ -69,27 +78,39 @@ class Groups:
     _group_ids: dict[Group, int] = field(default_factory=dict)
     _cohorts: list[tuple[int, ...]] = field(default_factory=list)
     _cohort_ids: dict[tuple[int, ...], int] = field(default_factory=dict)
-    _undecided: set[Slice] = field(default_factory=set)
+    _undecided: dict[str, set[Slice]] = field(default_factory=dict)
     _admitted: dict[str, int] = field(default_factory=dict)
     _redirected: dict[int, int] = field(default_factory=dict)
     _groups_of: dict[Slice, list[int]] = field(default_factory=dict)
 
     def cohort(self, model: str, version: str, attributes: Mapping[str, str], first_time: int) -> int:
         """Return the cohort of events with these attribute values, the earliest of them at `first_time`."""
+        slices = self.plans[model].slices
+        values = [tuple(attributes.get(name, MISSING) for name in names) for names in slices]
+        return self.adopt(CohortName(model, version, values, [first_time] * len(slices)))
+
+    def adopt(self, name: CohortName) -> int:
+        """Return the number that a cohort has here, whatever it has elsewhere."""
         members = []
-        for names in self.plans[model].slices:
-            values = tuple(attributes.get(name, MISSING) for name in names)
-            known = self._standing(Slice(model, names, values), first_time)
-            members.append(self._group_id(Group(known, version)))
+        for names, values, first_time in zip(self.plans[name.model].slices, name.values, name.first_times, strict=True):
+            known = self._standing(Slice(name.model, names, tuple(values)), first_time)
+            members.append(self._group_id(Group(known, name.version)))
         key = tuple(members)
         if key not in self._cohort_ids:
             self._cohort_ids[key] = len(self._cohorts)
             self._cohorts.append(key)
         return self._cohort_ids[key]
 
+    def name(self, cohort: int) -> CohortName:
+        """Return what a cohort is, in words that mean the same elsewhere."""
+        groups = [self.groups[group] for group in self._cohorts[cohort]]
+        first_times = [self._first_time(group.slice) for group in groups]
+        return CohortName(groups[0].slice.model, groups[0].version, [g.slice.values for g in groups], first_times)
+
     def admit(self, watermark: int) -> None:
         """Decide on every slice whose first event time the watermark has passed."""
-        due = [s for s in self._undecided if self.standings[s].first_time < watermark]
+        waiting = (one for slices in self._undecided.values() for one in slices)
+        due = [s for s in waiting if self.standings[s].first_time < watermark]
         for one in sorted(due, key=lambda s: (self.standings[s].first_time, s)):
             self._decide(one)
 
@@ -120,6 +141,11 @@ class Groups:
     def __len__(self) -> int:
         return len(self._cohorts)
 
+    def _first_time(self, one: Slice) -> int:
+        """First event time of a slice; it says nothing of the whole, and of what counts in `__other__`."""
+        standing = self.standings.get(one)
+        return 0 if standing is None else standing.first_time
+
     def _standing(self, wanted: Slice, first_time: int) -> Slice:
         """Return the slice to count in: the wanted one, or `__other__` where it is or must be refused."""
         if wanted == _other(wanted):  # the whole, which has no values, and what is named like the overflow
@@ -132,7 +158,8 @@ class Groups:
     def _register(self, wanted: Slice, first_time: int) -> Standing:
         """Let a new slice wait for its decision; where the cap is reached it is refused at once."""
         full = self._admitted.get(wanted.model, 0) >= self.plans[wanted.model].max_groups
-        full = full or len(self._undecided) >= MAX_UNDECIDED
+        undecided = self._undecided.setdefault(wanted.model, set())
+        full = full or len(undecided) >= MAX_UNDECIDED
         standing = Standing(first_time, admitted=False if full else None)
         if full and self.overflow >= MAX_REFUSED:
             return standing
@@ -140,11 +167,11 @@ class Groups:
         if full:
             self.overflow += 1
         else:
-            self._undecided.add(wanted)
+            undecided.add(wanted)
         return standing
 
     def _decide(self, one: Slice) -> None:
-        self._undecided.discard(one)
+        self._undecided[one.model].discard(one)
         standing = self.standings[one]
         standing.admitted = self._admitted.get(one.model, 0) < self.plans[one.model].max_groups
         if standing.admitted:
@@ -183,10 +210,11 @@ class Groups:
         for i, group in enumerate(self.groups):
             self._groups_of.setdefault(group.slice, []).append(i)
         self.standings = {_slice(row[:3]): Standing(row[3], row[4]) for row in saved["standings"]}
-        self._undecided = {s for s, standing in self.standings.items() if standing.admitted is None}
-        self._admitted = {}
+        self._undecided, self._admitted = {}, {}
         for s, standing in self.standings.items():
             self._admitted[s.model] = self._admitted.get(s.model, 0) + (standing.admitted is True)
+            if standing.admitted is None:
+                self._undecided.setdefault(s.model, set()).add(s)
         self._cohorts = [tuple(c) for c in saved["cohorts"]]
         self._cohort_ids = {c: i for i, c in enumerate(self._cohorts)}
         self._redirected = dict(saved["redirected"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from streams.core.join import Joiner, Orphans
 from streams.core.metric.base import Source
 from streams.core.rows import orphan_rows, record_texts
 from streams.core.runs import Runs
+from streams.core.segment import Rows, Segment, assemble, key_range, pack
 from streams.core.validate import validate
 
 
@@ -65,15 +66,31 @@ class Intake:
         self.archive.drop(watermark - self._catalog.config.disorder)
         return pa.concat_tables(parts) if parts else None
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as plain data."""
-        return {"joiner": self.joiner.snapshot(), "archive": self.archive.snapshot(), "tally": dict(self.tally)}
+    def head(self) -> dict[str, Any]:
+        """Everything but the rows, as plain data."""
+        return {"joiner": self.joiner.head(), "tally": dict(self.tally)}
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Replace everything by a snapshot."""
-        self.joiner.restore(saved["joiner"])
-        self.archive.restore(saved["archive"])
-        self.tally = Counter(saved["tally"])
+    def changes(self) -> dict[str, Any]:
+        """Return the content of a delta segment: the rows that are new or changed since this was last called."""
+        return self._pack({name: store.changed() for name, store in self.joiner.stores().items()})
+
+    def bucket(self, number: int) -> dict[str, Any]:
+        """Return the content of a base segment."""
+        return self._pack({n: store.between(*key_range(number)) for n, store in self.joiner.stores().items()})
+
+    def rows(self) -> dict[str, Any]:
+        """Return the content of a segment with all rows."""
+        return self._pack({name: store.snapshot() for name, store in self.joiner.stores().items()})
+
+    def restore(self, head: Mapping[str, Any], segments: Sequence[Segment], swept: int) -> None:
+        """Replace everything; `swept` is the sequence of the last segment written before the last sweep."""
+        self.archive = Archive()
+        rows, sequences = assemble(segments, self._catalog.groups, self.archive)
+        self.joiner.restore(head["joiner"], rows, {name: of <= swept for name, of in sequences.items()})
+        self.tally = Counter(head["tally"])
+
+    def _pack(self, rows: Rows) -> dict[str, Any]:
+        return pack(rows, self._catalog.groups, self.archive)
 
     def _refuse_late(self, batch: Batch, watermark: int) -> tuple[Batch, list[Reject]]:
         """Part from predictions that are older than the watermark by more than their horizon: no label can come."""

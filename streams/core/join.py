@@ -28,7 +28,7 @@ from streams.core.link import (
     standing,
 )
 from streams.core.runs import Runs
-from streams.core.watermark import NEVER
+from streams.core.watermark import FOREVER, NEVER
 
 MATCHED = 1  # flag of outcomes and feedback: a prediction has been found
 LATE = 2  # flag: only predictions whose horizon had passed were found
@@ -66,6 +66,7 @@ class Joiner:
         self._disorder = disorder
         self._horizon_of = horizon_of
         self._since_sweep = 0
+        self.swept = dict.fromkeys(self.stores(), NEVER)
         self.watermark = NEVER
 
     def fresh(self, store: Runs, ids: Columns, identity: Array) -> Mask:
@@ -125,12 +126,12 @@ class Joiner:
 
         When the input has ended no prediction can come any more, so that nothing waits for one.
         """
-        cut = np.iinfo(np.int64).max if ended else watermark - self._disorder
+        cut = FOREVER if ended else watermark - self._disorder
+        self.swept = {"predictions": watermark - self._disorder, "outcomes": cut, "feedback": cut}
         orphans = _let_go(self.outcomes, cut), _let_go(self.feedback, cut)
         self.tally["orphan_outcomes"] += len(orphans[0].refs)
         self.tally["orphan_feedback"] += len(orphans[1].refs)
-        last_time = self.predictions.column("time") + self._horizon_of(self.predictions.column("cohort"))
-        gone = self.predictions.remove(last_time + self._disorder < watermark)
+        gone = self.predictions.remove(self._last_times() < watermark - self._disorder)
         self.tally["expired"] += int(((gone["flags"] & LABELLED) == 0).sum())
         self._since_sweep = 0
         return orphans
@@ -142,23 +143,30 @@ class Joiner:
     def unlabelled(self, watermark: int) -> tuple[int, int]:
         """Predictions held without an outcome: (those that wait, those whose horizon has passed)."""
         bare = (self.predictions.column("flags") & LABELLED) == 0
-        last_time = self.predictions.column("time") + self._horizon_of(self.predictions.column("cohort"))
-        passed = int((bare & (last_time < watermark)).sum())
+        passed = int((bare & (self._last_times() < watermark)).sum())
         return int(bare.sum()) - passed, passed
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as plain data."""
-        stores = {"predictions": self.predictions, "outcomes": self.outcomes, "feedback": self.feedback}
-        held = {name: store.snapshot() for name, store in stores.items()}
-        return held | {"tally": dict(self.tally), "since_sweep": self._since_sweep, "watermark": self.watermark}
+    def stores(self) -> dict[str, Runs]:
+        """The stores by name."""
+        return {"predictions": self.predictions, "outcomes": self.outcomes, "feedback": self.feedback}
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Replace everything by a snapshot."""
-        self.predictions.restore(saved["predictions"])
-        self.outcomes.restore(saved["outcomes"])
-        self.feedback.restore(saved["feedback"])
-        self.tally = Counter(saved["tally"])
-        self._since_sweep, self.watermark = saved["since_sweep"], saved["watermark"]
+    def head(self) -> dict[str, Any]:
+        """Everything but the rows, as plain data."""
+        head = {"tally": dict(self.tally), "since_sweep": self._since_sweep, "watermark": self.watermark}
+        return head | {"swept": dict(self.swept)}
+
+    def restore(self, head: Mapping[str, Any], rows: Mapping[str, Columns], swept: Mapping[str, Mask]) -> None:
+        """Replace everything; of the rows that the mask of their store names, the last sweep has let go of some."""
+        self.tally, self.swept = Counter(head["tally"]), dict(head["swept"])
+        self._since_sweep, self.watermark = head["since_sweep"], head["watermark"]
+        for name, store in self.stores().items():
+            held = rows[name]
+            last_time = held["time"] if name != "predictions" else held["time"] + self._horizon_of(held["cohort"])
+            store.restore(take(held, ~(swept[name] & (last_time < self.swept[name]))))
+
+    def _last_times(self) -> Ints:
+        """Until when a label counts, for each waiting prediction."""
+        return self.predictions.column("time") + self._horizon_of(self.predictions.column("cohort"))
 
     def _label_arrivals(self, rows: Columns) -> Columns:
         """Label new predictions by the outcomes that wait for them, in place."""

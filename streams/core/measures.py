@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from streams.core.block import FEEDBACK_KINDS
 from streams.core.catalog import Catalog
-from streams.core.columns import Columns, length, take
+from streams.core.cohorts import adopted, named
+from streams.core.columns import Columns, Ints, length, take
 from streams.core.metric.base import Changes, Source, Task
-from streams.core.panes import Slots
+from streams.core.metric.histograms import CLASSES
+from streams.core.panes import Slots, cohort_of
 from streams.core.quality import quality_rows
 from streams.core.summarize import Summarizer, feedback_changes, label_changes, select, timing_changes, traffic_changes
 from streams.core.window import Cohorts, Windower
@@ -52,6 +54,32 @@ class Measures:
             for windows in windower.show(cohorts, uses, horizons, watermark, provisional=provisional):
                 named = self._catalog.metric_uses(task)
                 yield quality_rows(windows, self._catalog.metrics(task), named, groups.groups, revision)
+
+    def collect(self) -> dict[str, Any]:
+        """Return all sums since this was last called, with what their numbers mean, and begin anew."""
+        tasks = {t: s.panes.collect() for t, s in self._summarizers.items()}
+        used = np.concatenate([cohort_of(collected["cells"]["key"]) for collected in tasks.values()])
+        return {"tasks": tasks, "cohorts": named(self._catalog.groups, used), "classes": self._classes.snapshot()}
+
+    def merge(self, collected: Mapping[str, Any]) -> None:
+        """Add the sums that another partition collected under the same configuration."""
+        cohorts, classes = adopted(self._catalog.groups, collected["cohorts"]), self._adopt(collected["classes"])
+
+        def bins(histogram: str, there: Ints) -> Ints:
+            if histogram != "confusion":
+                return there
+            return classes[there // CLASSES] * CLASSES + classes[there % CLASSES]
+
+        for task, summarizer in self._summarizers.items():
+            summarizer.panes.merge(collected["tasks"][task], cohorts, bins)
+
+    def _adopt(self, classes: Columns) -> Ints:
+        """Number here of each class number there; classes beyond the last number are one, there as here."""
+        numbers = np.minimum(classes["slots"], CLASSES - 1)
+        here = np.full(int(numbers.max(initial=-1)) + 1, CLASSES - 1)
+        here[numbers] = np.minimum(self._classes.resolve(classes["keys"]), CLASSES - 1)
+        here[CLASSES - 1 :] = CLASSES - 1
+        return here
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data."""

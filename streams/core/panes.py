@@ -7,17 +7,22 @@ slots, so that a block costs what it touches, however many cells there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from streams.core.columns import Columns, Ints, Mask
+from streams.core.columns import Columns, Floats, Ints, Mask
 from streams.core.exact import Exact
 
 _PANE_BITS = 38  # panes last a second or more, so the year 9000 is pane 2.2e11 at most
 _BIN_BITS = 24
 _PARTS = 3  # floats that make up an exact sum
+
+
+def cohort_of(keys: Ints) -> Ints:
+    """Cohort numbers of cell keys."""
+    return keys >> _PANE_BITS
 
 
 class Slots:
@@ -94,6 +99,11 @@ class SumTable:
         for part, values in enumerate((total.hi, total.lo, total.tail)):
             self._parts[part, c, slots] = values
 
+    def merge(self, slots: Ints, parts: Floats) -> None:
+        """Add the sums of another table with the same columns, shape (3, columns, slots), to distinct slots."""
+        for column, (hi, lo, tail) in zip(self.columns, parts.transpose(1, 0, 2), strict=True):
+            self.add(column, slots, Exact(hi, lo, tail))
+
     def read(self, column: str, slots: Ints) -> Exact:
         """Return one column's sums at the given slots."""
         c = self.columns.index(column)
@@ -148,7 +158,7 @@ class Panes:
         """All cells: (cohort, pane start in us, slot, changed since the last `settle`), in the order of keys."""
         keys, slots = self.cells.index.keys, self.cells.index.slots
         times = (keys & ((1 << _PANE_BITS) - 1)) * self.pane
-        return keys >> _PANE_BITS, times, slots, self._dirty[slots]
+        return cohort_of(keys), times, slots, self._dirty[slots]
 
     def entries(self, name: str) -> tuple[Ints, Ints, Ints]:
         """All entries of a histogram: (cell slot, bin, entry slot), sorted by cell slot."""
@@ -169,6 +179,33 @@ class Panes:
         self._dirty[: len(freed)] &= ~freed
         for table in self.histograms.values():
             table.drop(freed[table.index.keys >> _BIN_BITS])
+
+    def collect(self) -> dict[str, Any]:
+        """Return everything as `snapshot` does, and begin anew."""
+        collected = self.snapshot()
+        self.cells = SumTable(self.cells.columns)
+        self.histograms = {name: SumTable(table.columns) for name, table in self.histograms.items()}
+        self._bins = {name: Slots() for name in self.histograms}
+        self._dirty = np.zeros(0, np.bool_)
+        return collected
+
+    def merge(self, collected: Mapping[str, Any], cohorts: Ints, bins: Callable[[str, Ints], Ints]) -> None:
+        """
+        Add what other panes of the same shape collected.
+
+        `cohorts` gives, for each cohort number there, the number here, and `bins` the same for a histogram's bins.
+        """
+        keys = collected["cells"]["key"]
+        keys = (cohorts[cohort_of(keys)] << _PANE_BITS) | (keys & ((1 << _PANE_BITS) - 1))
+        slots = np.empty(len(keys), np.int64)
+        for order in _distinct(keys):
+            slots[order] = self.touch(keys[order])
+            self.cells.merge(slots[order], collected["cells"]["parts"][:, :, order])
+        for name, table in self.histograms.items():
+            there = collected[name]
+            entries = self.entry_keys(name, slots[there["cell"]], bins(name, there["bin"]))
+            for order in _distinct(entries):
+                table.merge(table.resolve(entries[order]), there["parts"][:, :, order])
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as arrays. Slots are given anew on restore, so histogram keys name cells by their order."""
@@ -191,3 +228,17 @@ class Panes:
             keys = self.entry_keys(name, slots[saved[name]["cell"]], saved[name]["bin"])
             order = np.argsort(keys)
             table.restore({"key": keys[order], "parts": saved[name]["parts"][:, :, order]})
+
+
+def _distinct(keys: Ints) -> Iterator[Ints]:
+    """
+    Rows in the order of their keys, so that no key comes twice in one yield; nearly always one yield holds all.
+
+    >>> [rows.tolist() for rows in _distinct(np.array([7, 3, 7]))]
+    [[1, 0], [2]]
+    """
+    rows = np.argsort(keys, kind="stable")
+    while len(rows):
+        first = np.concatenate(([True], np.diff(keys[rows]) != 0))
+        yield rows[first]
+        rows = rows[~first]

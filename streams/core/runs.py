@@ -4,6 +4,9 @@ Waiting rows in sorted runs, found by key at any size: the store under the join.
 Rows live in runs sorted by a 64-bit key, merged when a run is at least half its elder, so that there are about
 log2(rows / block) runs and a row is copied as often (O'Neil et al. 1996, the log-structured merge tree).
 Looking up a block of keys is one binary search a run. Columns may be changed in place.
+
+Each row remembers in one byte whether it is new or changed since `changed` was last asked, so that a checkpoint
+writes what is new, and `between` gives the rows of a range of keys, so that it writes the old ones again bit by bit.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy.typing as npt
 from streams.core.columns import Array, Columns, Hashes, Ints, Mask, concat, empty, length, take
 
 KEY = "key"
+_CHANGED = " changed"  # beside the columns that were asked for, so no name of theirs
 
 
 class Runs:
@@ -42,6 +46,7 @@ class Runs:
         if not length(rows):
             return
         run = _sort({name: rows[name].astype(column.dtype, copy=False) for name, column in self._empty.items()})
+        run[_CHANGED] = np.ones(length(run), np.bool_)
         while self._runs and 2 * length(run) >= length(self._runs[-1]):
             run = _sort(concat([self._runs.pop(), run]), "stable")  # two sorted halves: timsort merges them
         self._runs.append(run)
@@ -79,6 +84,7 @@ class Runs:
         """Overwrite one column at the given places, in place."""
         for run, here, rows in self._split(at):
             run[name][rows] = values[here]
+            run[_CHANGED][rows] = True
 
     def column(self, name: str) -> Array:
         """Return one column of all rows, in the order of places."""
@@ -93,19 +99,40 @@ class Runs:
             if not here.any():
                 kept.append(run)
                 continue
-            removed.append(take(run, here))
+            removed.append(self._plain(take(run, here)))
             kept.append(take(run, ~here))
         self._runs = [run for run in kept if length(run)]
         return concat(removed)
 
+    def changed(self) -> Columns:
+        """Return the rows that are new or changed since this was last called, in no particular order."""
+        parts = [self._empty]
+        for run in self._runs:
+            parts.append(self._plain(take(run, np.flatnonzero(run[_CHANGED]))))
+            run[_CHANGED][:] = False
+        return concat(parts)
+
+    def between(self, first: int, last: int) -> Columns:
+        """Return the rows with first <= key <= last, sorted by key."""
+        parts = [self._empty]
+        for run in self._runs:
+            start = np.searchsorted(run[KEY], np.uint64(first), side="left")
+            end = np.searchsorted(run[KEY], np.uint64(last), side="right")
+            parts.append({name: run[name][start:end] for name in self._empty})
+        return _sort(concat(parts), "stable")
+
     def snapshot(self) -> Columns:
-        """All rows as one set of columns, in the order of places."""
-        return {name: self.column(name) for name in self._empty}
+        """Return all rows, sorted by key."""
+        return self.between(0, int(np.iinfo(np.uint64).max))
 
     def restore(self, rows: Columns) -> None:
-        """Replace everything by the rows of a snapshot."""
-        self._runs = []
-        self.insert(rows)
+        """Replace everything by rows, none of them changed; a copy of them is kept."""
+        held = {name: rows[name].astype(column.dtype) for name, column in self._empty.items()}
+        held[_CHANGED] = np.zeros(length(rows), np.bool_)
+        self._runs = [_sort(held, "stable")] if length(rows) else []
+
+    def _plain(self, rows: Columns) -> Columns:
+        return {name: rows[name] for name in self._empty}
 
     def _split(self, at: Ints) -> list[tuple[Columns, slice | Mask, Ints]]:
         """Cut places by run: (run, which of the places lie in it, their rows there)."""

@@ -4,7 +4,8 @@ Watermarks: how far event time is known to have come.
 An input's watermark is the largest event time it has shown, less a trail that is no shorter than the input is out of
 order; the pipeline's is the smallest of its inputs'. An input that has ended holds nothing back; when all have ended,
 no event is missing any more and the watermark is the largest event time itself (Akidau et al. 2015, the dataflow
-model, section 2.3).
+model, section 2.3). Nor does an input that is idle, until it shows an event again; when no other is left, the
+watermark stays.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Watermarks:
     trail: int
     largest: dict[str, int] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    idle: set[str] = field(default_factory=set)
     reached: int = NEVER
 
     def open(self, source: str) -> None:
@@ -44,12 +46,22 @@ class Watermarks:
         self.largest.setdefault(source, NEVER)
 
     def see(self, source: str, time: int) -> None:
-        """Note the largest event time of a block of an input."""
+        """Note the largest event time of a block of an input; one that had ended has not, and is idle no longer."""
         self.largest[source] = max(self.largest.get(source, NEVER), time)
+        self.ended.discard(source)
+        self.idle.discard(source)
 
     def close(self, source: str) -> None:
         """Note that an input has ended."""
         self.ended.add(source)
+
+    def rest(self, source: str) -> None:
+        """Note that an input is idle: nothing has come for long, and nothing is waiting to be read."""
+        self.idle.add(source)
+
+    def all_ended(self) -> bool:
+        """Whether there are inputs and each has ended."""
+        return bool(self.largest) and self.ended >= self.largest.keys()
 
     def of(self, source: str) -> int:
         """One input's own watermark."""
@@ -61,17 +73,21 @@ class Watermarks:
             "trail": self.trail,
             "largest": dict(self.largest),
             "ended": sorted(self.ended),
+            "idle": sorted(self.idle),
             "reached": self.reached,
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot."""
-        self.largest, self.ended = dict(saved["largest"]), set(saved["ended"])
+        self.largest = dict(saved["largest"])
+        self.ended, self.idle = set(saved["ended"]), set(saved["idle"])
         self.trail, self.reached = saved["trail"], saved["reached"]
 
     def value(self) -> int:
         """The watermark; it never goes back."""
-        live = [self.of(source) for source in self.largest if source not in self.ended]
-        now = min(live) if live else max(self.largest.values(), default=NEVER)
-        self.reached = max(self.reached, now)
+        live = [self.of(source) for source in self.largest.keys() - self.ended - self.idle]
+        if live:
+            self.reached = max(self.reached, min(live))
+        elif self.all_ended():
+            self.reached = max(self.reached, *self.largest.values())
         return self.reached

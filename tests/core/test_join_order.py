@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,7 +79,9 @@ def test_a_restored_joiner_goes_on_as_if_nothing_had_happened(arrival: list[tupl
     first, second = Desk(), Desk()
     before = arrive(first, arrival[:cut])
     second.groups, second.refs = first.groups, first.refs
-    second.joiner.restore(first.joiner.snapshot())
+    rows = {name: store.snapshot() for name, store in first.joiner.stores().items()}
+    swept = {name: np.zeros(len(store), np.bool_) for name, store in first.joiner.stores().items()}
+    second.joiner.restore(first.joiner.head(), rows, swept)
     after = arrive(second, arrival[cut:])
 
     assert tuple(net(parts) for parts in zip(before, after, strict=True)) == AT_THE_END

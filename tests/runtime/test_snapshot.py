@@ -49,8 +49,17 @@ def test_restored_pipeline_goes_on_as_if_it_had_not_stopped(delivery: Delivery) 
 
 
 def test_snapshot_of_a_restored_pipeline_is_the_same_bytes(saved: bytes) -> None:
-    """Nothing is lost or added by saving and loading."""
-    assert save(load(saved, config()), config()) == saved
+    """Nothing is lost or added by saving and loading, once rows of refused groups have been named `__other__`."""
+    once = load(saved, config())
+    again = save(once, config())
+
+    assert once.counts() == halfway_counts()
+    assert save(load(again, config()), config()) == again
+
+
+def halfway_counts() -> dict[str, int]:
+    """Return the counts of the pipeline that the snapshot was taken of."""
+    return halfway(config(), story(requests=300, days=20)[: 3 * PART]).counts()
 
 
 def test_snapshot_of_a_pipeline_without_events_restores() -> None:

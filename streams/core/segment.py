@@ -1,0 +1,120 @@
+"""
+Segments: the rows of the join as they are written, once, and put together again.
+
+A *delta* has the rows that are new or changed since the segment before it; a *base* has all rows whose keys lie in
+one of 256 equal ranges, a *bucket*. Numbers that mean something only here (of cohorts, of archived texts) leave with
+their meaning, so that a segment needs nothing but itself. What the watermark has let go of is not written: which
+rows were there is known from the cuts of the last sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from streams.core.archive import Archive
+from streams.core.cohorts import adopted, named
+from streams.core.columns import Array, Columns, Ints, Mask, concat, length, take
+from streams.core.groups import Groups
+from streams.core.join import MATCHED
+from streams.core.runs import KEY
+
+BUCKETS = 256
+_BUCKET_SHIFT = np.uint64(56)
+_EVENTS = ("outcomes", "feedback")
+
+Rows = dict[str, Columns]
+"""Rows of the join by the name of their store: predictions, outcomes, feedback."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What was written: a delta (`bucket` None) or a base, its place in the order of writing, and its content."""
+
+    sequence: int
+    bucket: int | None
+    content: Mapping[str, Any]
+
+
+def key_range(bucket: int) -> tuple[int, int]:
+    """First and last key of a bucket."""
+    width = 1 << int(_BUCKET_SHIFT)
+    return bucket * width, (bucket + 1) * width - 1
+
+
+def pack(rows: Rows, groups: Groups, archive: Archive) -> dict[str, Any]:
+    """Return rows as a segment's content; the texts of events that may become orphans go with them."""
+    predictions = rows["predictions"]
+    packed: dict[str, Any] = {"predictions": predictions, "cohorts": named(groups, predictions["cohort"])}
+    for store in _EVENTS:
+        packed[store] = {name: column for name, column in rows[store].items() if name != "ref"}
+        packed[f"{store} texts"] = archive.fetch(rows[store]["ref"][_may_be_orphans(rows[store])])
+    return packed
+
+
+def assemble(segments: Sequence[Segment], groups: Groups, archive: Archive) -> tuple[Rows, dict[str, Ints]]:
+    """
+    Put segments together: of each row what was written last.
+
+    Returns the rows of each store (those of predictions, outcomes and feedback), and the sequence that each comes from.
+    Texts go into the archive, cohorts into the registry.
+    """
+    bases = np.full(BUCKETS, -1, np.int64)
+    for segment in segments:
+        if segment.bucket is not None:
+            bases[segment.bucket] = max(bases[segment.bucket], segment.sequence)
+    current = [s for s in segments if s.bucket is None or s.sequence == bases[s.bucket]]
+    unpacked = [(segment, _unpack(segment.content, groups, archive)) for segment in current]
+    rows: Rows = {}
+    sequences: dict[str, Ints] = {}
+    for store in ("predictions", *_EVENTS):
+        parts = [_placed(segment, content[store], bases) for segment, content in unpacked]
+        rows[store], sequences[store] = _newest(concat(parts))
+    return rows, sequences
+
+
+def _unpack(content: Mapping[str, Any], groups: Groups, archive: Archive) -> Rows:
+    here = adopted(groups, content["cohorts"])
+    predictions = content["predictions"]
+    rows: Rows = {"predictions": predictions | {"cohort": here[predictions["cohort"]].astype(np.int32)}}
+    for store in _EVENTS:
+        events = dict(content[store])
+        events["ref"] = np.full(length(events), -1, np.int64)
+        texts: pa.Table = content[f"{store} texts"]
+        if len(texts):
+            unmatched = _may_be_orphans(events)
+            events["ref"][unmatched] = archive.keep(texts, int(events["time"][unmatched].max()))
+        rows[store] = events
+    return rows
+
+
+def _may_be_orphans(events: Columns) -> Mask:
+    unmatched: Mask = (events["flags"] & MATCHED) == 0
+    return unmatched
+
+
+def _placed(segment: Segment, rows: Columns, bases: Ints) -> Columns:
+    """Rows with their sequence; those of a delta that a later base of their bucket has, are left out."""
+    if segment.bucket is None:
+        rows = take(rows, bases[(rows[KEY] >> _BUCKET_SHIFT).astype(np.int64)] < segment.sequence)
+    return rows | {"sequence": np.full(length(rows), segment.sequence, np.int64)}
+
+
+def _newest(rows: Columns) -> tuple[Columns, Ints]:
+    """Of the rows with equal (key, id) the one of the highest sequence, sorted by key."""
+    order = np.lexsort((rows["sequence"], rows["id"], rows[KEY])) if _repeats(rows) else np.argsort(rows[KEY])
+    last = np.ones(len(order), np.bool_)
+    key, identity = rows[KEY][order], rows["id"][order]
+    last[:-1] = (key[1:] != key[:-1]) | (identity[1:] != identity[:-1])
+    kept = take(rows, order[last])
+    return kept, kept.pop("sequence")
+
+
+def _repeats(rows: Columns) -> bool:
+    """Whether a key comes twice; only then is a sort by more than the key needed."""
+    keys: Array = np.sort(rows[KEY])
+    return bool((keys[1:] == keys[:-1]).any())
