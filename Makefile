@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint kafka bench-replay lock clean
+.PHONY: help setup demo kafka-demo test test-faults simulate lint kafka bench-replay bench-latency bench-emit lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,8 +22,17 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 demo: setup ## judge two models on 336,776 real flights and show the result
 	@$(BIN)/streams demo
 
+kafka-demo: setup ## the same through Kafka, with two workers (needs a JDK of 17 or newer and Maven, or BROKERS=host:port)
+	@$(BIN)/python -m deploy.kafka_demo $(if $(BROKERS),--brokers $(BROKERS))
+
 test: setup ## run every test
 	@$(BIN)/pytest -n auto --dist worksteal
+
+test-faults: setup ## real workers on real Kafka, 300,000 events, 30 faults; ends with the tables of a replay
+	@$(BIN)/python -m tests.faults.drill $(if $(SEED),--seed $(SEED))
+
+simulate: setup ## 100,000 simulated worlds of workers and accidents (an hour or more)
+	@$(BIN)/python -m tests.simulation.many $(if $(SEEDS),--seeds $(SEEDS))
 
 lint: setup ## the checks that CI runs beside the tests
 	@$(BIN)/ruff check .
@@ -35,6 +44,12 @@ kafka: setup ## a real Kafka on loopback, from its Maven artifacts (needs a JDK 
 
 bench-replay: setup ## events per second of `streams replay` on one core
 	@$(BIN)/python benchmarks/replay.py
+
+bench-latency: setup ## seconds from produce to visible in the store at 20,000 events/s, and memory over ten minutes
+	@$(BIN)/python -m benchmarks.latency $(if $(SECONDS),--seconds $(SECONDS))
+
+bench-emit: setup ## microseconds that a call of the emitter takes
+	@$(BIN)/python -m benchmarks.emit
 
 lock: ## write requirements.lock again from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra demo --extra dev --generate-hashes \

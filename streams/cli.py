@@ -27,8 +27,14 @@ QUIET_CLIENTS = ("clickhouse_connect", "aiokafka")
 _path = click.Path(path_type=Path)
 _config = click.option("--config", "config_path", required=True, type=_path, help="The configuration, a YAML file.")
 _store = click.option(
-    "--store", "dsn", required=True, help="chdb:///PATH (embedded) or clickhouse://USER:PASSWORD@HOST:PORT/DATABASE."
+    "--store",
+    "dsn",
+    required=True,
+    envvar="STREAMS_STORE",
+    show_envvar=True,
+    help="chdb:///PATH (embedded) or clickhouse://USER:PASSWORD@HOST:PORT/DATABASE.",
 )
+_brokers = click.option("--brokers", default=None, help="Addresses, host:port[,host:port], instead of kafka.brokers.")
 _timeout = click.option(
     "--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds that Kafka may not answer."
 )
@@ -105,11 +111,14 @@ def replay(config_path: Path, dsn: str, as_json: bool, files: tuple[Path, ...]) 
 
 @cli.command()
 @_config
-@click.option("--brokers", default=None, help="Addresses, host:port[,host:port], instead of kafka.brokers.")
+@_brokers
 @_timeout
 @_json
+@click.option("--end", is_flag=True, help="Say that nothing more will come, so that what waits for more is settled.")
 @_files
-def emit(config_path: Path, brokers: str | None, timeout: float, as_json: bool, files: tuple[Path, ...]) -> None:
+def emit(
+    config_path: Path, brokers: str | None, timeout: float, as_json: bool, end: bool, files: tuple[Path, ...]
+) -> None:
     """Publish event files to Kafka; every delivery is confirmed."""
     from streams.config import load_config  # noqa: PLC0415
     from streams.runtime.emit import emit  # noqa: PLC0415
@@ -119,7 +128,7 @@ def emit(config_path: Path, brokers: str | None, timeout: float, as_json: bool, 
     kafka = at_brokers(load_config(config_path).kafka, brokers)
     sources = open_files(files)
     with _progress("emit") as progress:
-        report = emit(sources, kafka, os.environ, timeout, progress)
+        report = emit(sources, kafka, os.environ, timeout, progress, end=end)
     if as_json:
         click.echo(json.dumps({**report.counts, "rejected": report.rejected}))
     else:
@@ -132,6 +141,61 @@ def emit(config_path: Path, brokers: str | None, timeout: float, as_json: bool, 
     click.echo(f"{report.confirmed:,} events in {report.seconds:.1f} s, {rate:,.0f} events/s", err=True)
 
 
+@cli.command()
+@_config
+@_store
+@_brokers
+@click.option("--instance", envvar="STREAMS_INSTANCE", show_envvar=True, help="Name of this worker among the others.")
+@click.option("--web", default="127.0.0.1:8080", show_default=True, help="Where /health, /ready and /metrics are.")
+@click.option(
+    "--session-timeout",
+    type=click.FloatRange(3),
+    default=60.0,
+    show_default=True,
+    help="Seconds after which a silent worker's partitions go to others.",
+)
+@click.option(
+    "--stall-timeout",
+    type=click.FloatRange(1),
+    default=300.0,
+    show_default=True,
+    help="Seconds without progress after which the worker ends.",
+)
+@_timeout
+def worker(  # noqa: PLR0913, PLR0917 - an option each
+    config_path: Path,
+    dsn: str,
+    brokers: str | None,
+    instance: str | None,
+    web: str,
+    session_timeout: float,
+    stall_timeout: float,
+    timeout: float,
+) -> None:
+    """Read events from Kafka, with all other workers, and keep the store up to date, until told to stop."""
+    from streams.config import load_config  # noqa: PLC0415
+    from streams.runtime.kafka import at_brokers  # noqa: PLC0415
+    from streams.runtime.run import Settings, parse_web, run_worker  # noqa: PLC0415
+
+    _log_to_stderr()
+    config = load_config(config_path)
+    config = config.model_copy(update={"kafka": at_brokers(config.kafka, brokers)})
+    settings = Settings(dsn, instance, parse_web(web), session_timeout, stall_timeout, timeout)
+    run_worker(config, os.environ, settings)
+
+
+@cli.command()
+@_store
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def migrate(dsn: str, dry_run: bool) -> None:
+    """Create the tables of a store, or bring them up to date."""
+    from streams.sinks.clickhouse.store import open_store  # noqa: PLC0415
+
+    with open_store(dsn) as store:
+        done = store.migrate(dry_run=dry_run)
+    click.echo("\n".join(done) or "nothing to do")
+
+
 @cli.group()
 def topics() -> None:
     """The topics on Kafka."""
@@ -139,25 +203,29 @@ def topics() -> None:
 
 @topics.command("plan")
 @_config
+@_brokers
 @_timeout
-def topics_plan(config_path: Path, timeout: float) -> None:
+def topics_plan(config_path: Path, brokers: str | None, timeout: float) -> None:
     """Show what `apply` would do; changes nothing."""
     from streams.config import load_config  # noqa: PLC0415
+    from streams.runtime.kafka import at_brokers  # noqa: PLC0415
     from streams.runtime.topics import plan_topics  # noqa: PLC0415
 
-    changes = plan_topics(load_config(config_path).kafka, os.environ, timeout)
+    changes = plan_topics(at_brokers(load_config(config_path).kafka, brokers), os.environ, timeout)
     click.echo("\n".join(map(str, changes)) or "nothing to do")
 
 
 @topics.command("apply")
 @_config
+@_brokers
 @_timeout
-def topics_apply(config_path: Path, timeout: float) -> None:
+def topics_apply(config_path: Path, brokers: str | None, timeout: float) -> None:
     """Create and alter topics until they are as configured; deletes nothing."""
     from streams.config import load_config  # noqa: PLC0415
+    from streams.runtime.kafka import at_brokers  # noqa: PLC0415
     from streams.runtime.topics import apply_topics  # noqa: PLC0415
 
-    changes = apply_topics(load_config(config_path).kafka, os.environ, timeout)
+    changes = apply_topics(at_brokers(load_config(config_path).kafka, brokers), os.environ, timeout)
     click.echo("\n".join(map(str, changes)) or "nothing to do")
 
 
@@ -211,6 +279,13 @@ def schema_check(directory: Path | None) -> None:
     if problems:
         raise SchemaError(f"{where}: {len(problems)} found:" + "".join(f"\n  {p}" for p in problems))
     click.echo(f"{where}: every schema is compatible with its landed versions")
+
+
+def _log_to_stderr() -> None:
+    """Say what a process that runs for long does, a line each; of the libraries only what is wrong."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for library in ("faust", "mode", "aiohttp"):
+        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 @contextmanager

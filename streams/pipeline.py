@@ -30,7 +30,7 @@ from streams.core.measures import Measures
 from streams.core.quality import slice_rows
 from streams.core.rows import rejected_rows
 from streams.core.sample import sample_rows, sampled
-from streams.core.segment import Segment
+from streams.core.segment import EVERY_BUCKET, Segment
 from streams.core.watermark import FOREVER, Watermarks
 from streams.sinks.clickhouse.rows import TableName
 
@@ -85,17 +85,26 @@ class Upstream:
             yield "orphans", orphans
 
     def counts(self) -> dict[str, int]:
-        """What became of the events so far; docs/semantics.md says what adds up to what."""
+        """What became of the events so far; docs/semantics.md says what adds up to what. Looks at all that waits."""
+        waiting, passed = self._intake.joiner.unlabelled(self.watermarks.value())
+        tallies = self.tallies()
+        return tallies | {"waiting": waiting, "expired": tallies["expired"] + passed}
+
+    def held(self) -> int:
+        """Predictions that are held, labelled or not."""
+        return len(self._intake.joiner.predictions)
+
+    def tallies(self) -> dict[str, int]:
+        """The counts that are kept as events come: without what waits, and what has expired since the last sweep."""
         intake, join = self._intake.tally, self._intake.joiner.tally
-        waiting, expired = self._intake.joiner.unlabelled(self.watermarks.value())
         counts = {
             "read": self.read,
             "predictions": intake["prediction"],
             "outcomes": intake["outcome"],
             "feedback": intake["feedback"],
             "joined": join["joined"],
-            "waiting": waiting,
-            "expired": join["expired"] + expired,
+            "waiting": 0,
+            "expired": join["expired"],
         }
         counts |= {name: join[name] for name in ("labelling", "corrected", "attributed")}
         counts |= {name: join[name] for name in ("orphan_outcomes", "orphan_feedback")}
@@ -127,17 +136,14 @@ class Upstream:
         """Return the content of a delta segment: the rows that wait, as far as they are new or changed."""
         return self._intake.changes()
 
-    def bucket(self, number: int) -> dict[str, Any]:
-        """Return the content of a base segment."""
-        return self._intake.bucket(number)
+    def rows(self, buckets: range = EVERY_BUCKET) -> dict[str, Any]:
+        """Return the content of a base segment: all rows that wait and whose keys lie in consecutive buckets."""
+        return self._intake.rows(buckets)
 
-    def rows(self) -> dict[str, Any]:
-        """Return all rows that wait, as the content of one segment."""
-        return self._intake.rows()
-
-    def swept(self) -> tuple[int, ...]:
-        """Return what tells one sweep from another: the cuts of the last."""
-        return tuple(self._intake.joiner.swept.values())
+    @property
+    def sweeps(self) -> int:
+        """How often rows were let go of."""
+        return self._intake.joiner.sweeps
 
     def restore(self, head: Mapping[str, Any], segments: Sequence[Segment], swept: int = -1) -> None:
         """Replace everything; `swept` is the sequence of the last segment that the last sweep came after."""
@@ -152,13 +158,15 @@ class Downstream:
     def __init__(self, catalog: Catalog, measures: Measures) -> None:
         self.catalog = catalog
         self.measures = measures
+        self._listed = 0
 
     def show(self, watermark: int, revision: int, *, provisional: bool, ended: bool = False) -> Rows:
-        """Show the windows that have become final and, if `provisional`, every window that changed."""
+        """Show the windows that have become final and, if `provisional`, every window that changed, and the slices."""
         self.catalog.groups.admit(FOREVER if ended else watermark)
         for table in self.measures.show(watermark, revision, provisional=provisional):
             yield "windows", table
-        if provisional:
+        if provisional and self.catalog.groups.decided_slices() > self._listed:
+            self._listed = self.catalog.groups.decided_slices()
             yield "slices", slice_rows(self.catalog.groups.decisions(), revision)
 
     def snapshot(self) -> dict[str, Any]:
@@ -224,4 +232,4 @@ class Pipeline:
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot of a pipeline with the same configuration."""
         self._downstream.restore(saved["downstream"])
-        self._upstream.restore(saved["head"], [Segment(0, None, saved["rows"])])
+        self._upstream.restore(saved["head"], [Segment(0, EVERY_BUCKET, saved["rows"])])

@@ -17,6 +17,12 @@ from streams.codecs.batches import block_of
 from streams.codecs.registry import SchemaRegistry
 from streams.core.block import MAX_RECORD_BYTES, Batch, Block, Reject, RejectReason
 
+END_HEADER = "streams-end"
+"""
+Header of the record that ends an input, for data that has an end: the record has no value, and the header the largest
+event time (us, in decimal digits) of all inputs.
+"""
+
 _CONFLUENT, _CONFLUENT_BYTES = b"\x00", 5
 _SINGLE_OBJECT, _SINGLE_OBJECT_BYTES = b"\xc3\x01", 10
 

@@ -115,6 +115,9 @@ class Config(BaseModel):
     models: dict[str, ModelConfig] = Field(min_length=1, description="The models by name, at least one")
     disorder: Duration = Field(default=DAY, description="How far out of order events may come")
     max_future: Duration = Field(default=366 * DAY, description="Events further ahead of now than this are rejected")
+    idle_timeout: Duration = Field(
+        default=DAY // 24, description="Worker: after so long without an event, a topic is waited for no longer"
+    )
     samples: float = Field(
         default=0.01,
         strict=True,

@@ -118,6 +118,10 @@ class Groups:
         """Mask over groups: True where the group may be shown."""
         return np.array([self._is_decided(group.slice) for group in self.groups], np.bool_)
 
+    def decided_slices(self) -> int:
+        """How many slices have been decided on; it never falls."""
+        return self.overflow + sum(self._admitted.values())
+
     def decisions(self) -> Iterator[tuple[Slice, int, str]]:
         """Decided slices: each with its first event time and what was decided, `admitted` or `overflow`."""
         for one, standing in self.standings.items():

@@ -74,13 +74,9 @@ class Intake:
         """Return the content of a delta segment: the rows that are new or changed since this was last called."""
         return self._pack({name: store.changed() for name, store in self.joiner.stores().items()})
 
-    def bucket(self, number: int) -> dict[str, Any]:
-        """Return the content of a base segment."""
-        return self._pack({n: store.between(*key_range(number)) for n, store in self.joiner.stores().items()})
-
-    def rows(self) -> dict[str, Any]:
-        """Return the content of a segment with all rows."""
-        return self._pack({name: store.snapshot() for name, store in self.joiner.stores().items()})
+    def rows(self, buckets: range) -> dict[str, Any]:
+        """Return the content of a base segment: all rows whose keys lie in consecutive buckets."""
+        return self._pack({name: store.between(*key_range(buckets)) for name, store in self.joiner.stores().items()})
 
     def restore(self, head: Mapping[str, Any], segments: Sequence[Segment], swept: int) -> None:
         """Replace everything; `swept` is the sequence of the last segment written before the last sweep."""

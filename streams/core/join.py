@@ -66,7 +66,7 @@ class Joiner:
         self._disorder = disorder
         self._horizon_of = horizon_of
         self._since_sweep = 0
-        self.swept = dict.fromkeys(self.stores(), NEVER)
+        self.swept, self.sweeps = dict.fromkeys(self.stores(), NEVER), 0
         self.watermark = NEVER
 
     def fresh(self, store: Runs, ids: Columns, identity: Array) -> Mask:
@@ -128,6 +128,7 @@ class Joiner:
         """
         cut = FOREVER if ended else watermark - self._disorder
         self.swept = {"predictions": watermark - self._disorder, "outcomes": cut, "feedback": cut}
+        self.sweeps += 1
         orphans = _let_go(self.outcomes, cut), _let_go(self.feedback, cut)
         self.tally["orphan_outcomes"] += len(orphans[0].refs)
         self.tally["orphan_feedback"] += len(orphans[1].refs)
@@ -153,11 +154,11 @@ class Joiner:
     def head(self) -> dict[str, Any]:
         """Everything but the rows, as plain data."""
         head = {"tally": dict(self.tally), "since_sweep": self._since_sweep, "watermark": self.watermark}
-        return head | {"swept": dict(self.swept)}
+        return head | {"swept": dict(self.swept), "sweeps": self.sweeps}
 
     def restore(self, head: Mapping[str, Any], rows: Mapping[str, Columns], swept: Mapping[str, Mask]) -> None:
         """Replace everything; of the rows that the mask of their store names, the last sweep has let go of some."""
-        self.tally, self.swept = Counter(head["tally"]), dict(head["swept"])
+        self.tally, self.swept, self.sweeps = Counter(head["tally"]), dict(head["swept"]), head["sweeps"]
         self._since_sweep, self.watermark = head["since_sweep"], head["watermark"]
         for name, store in self.stores().items():
             held = rows[name]

@@ -59,7 +59,15 @@ class Measures:
         """Return all sums since this was last called, with what their numbers mean, and begin anew."""
         tasks = {t: s.panes.collect() for t, s in self._summarizers.items()}
         used = np.concatenate([cohort_of(collected["cells"]["key"]) for collected in tasks.values()])
-        return {"tasks": tasks, "cohorts": named(self._catalog.groups, used), "classes": self._classes.snapshot()}
+        return {"tasks": tasks, "cohorts": named(self._catalog.groups, used), "classes": self._used_classes(tasks)}
+
+    def _used_classes(self, tasks: Mapping[Task, Mapping[str, Any]]) -> Columns:
+        """Hashes and numbers of the classes that are in pairs of actual and predicted class."""
+        pairs = [panes["confusion"]["bin"] for panes in tasks.values() if "confusion" in panes]
+        used = np.unique(np.concatenate([np.empty(0, np.int64), *(bins // CLASSES for bins in pairs)]))
+        used = np.union1d(used, np.concatenate([np.empty(0, np.int64), *(bins % CLASSES for bins in pairs)]))
+        known = self._classes.snapshot()
+        return take(known, np.isin(np.minimum(known["slots"], CLASSES - 1), used))
 
     def merge(self, collected: Mapping[str, Any]) -> None:
         """Add the sums that another partition collected under the same configuration."""

@@ -181,8 +181,10 @@ class Panes:
             table.drop(freed[table.index.keys >> _BIN_BITS])
 
     def collect(self) -> dict[str, Any]:
-        """Return everything as `snapshot` does, and begin anew."""
-        collected = self.snapshot()
+        """Return all sums, the entries of histograms by the place of their cell, and begin anew."""
+        saved = self.snapshot()
+        collected = {"cells": saved["cells"]}
+        collected |= {name: {part: saved[name][part] for part in ("cell", "bin", "parts")} for name in self.histograms}
         self.cells = SumTable(self.cells.columns)
         self.histograms = {name: SumTable(table.columns) for name, table in self.histograms.items()}
         self._bins = {name: Slots() for name in self.histograms}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -59,3 +59,15 @@ def orphan_rows(texts: pa.Table, late: Mask) -> pa.Table:
     columns |= {"request_id": request, "event_time": texts["event_time"].cast(_TIME)}
     order = ("source", "position", "type", "reason", *_RECORD)
     return pa.table({name: (columns | {"reason": reason})[name] for name in order})
+
+
+def intake_row(partition: int, counts: Mapping[str, int], watermark: int | None, revision: int) -> pa.Table:
+    """Return the row of the `intake` table of one partition: its counts, and how far event time has come there."""
+    return pa.table(
+        {
+            "partition": pa.array([partition], pa.int64()),
+            "counts": pa.array([list(counts.items())], pa.map_(pa.string(), pa.uint64())),
+            "watermark": pa.array([watermark], pa.int64()).cast(_TIME),
+            "revision": pa.array([revision], pa.uint64()),
+        }
+    )

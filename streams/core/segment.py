@@ -1,8 +1,8 @@
 """
 Segments: the rows of the join as they are written, once, and put together again.
 
-A *delta* has the rows that are new or changed since the segment before it; a *base* has all rows whose keys lie in
-one of 256 equal ranges, a *bucket*. Numbers that mean something only here (of cohorts, of archived texts) leave with
+A *delta* has the rows that are new or changed since the segment before it; a *base* has all rows of some *buckets*,
+which are the 256 equal ranges of keys. Numbers that mean something only here (of cohorts, of archived texts) leave with
 their meaning, so that a segment needs nothing but itself. What the watermark has let go of is not written: which
 rows were there is known from the cuts of the last sweep.
 """
@@ -24,6 +24,7 @@ from streams.core.join import MATCHED
 from streams.core.runs import KEY
 
 BUCKETS = 256
+EVERY_BUCKET = range(BUCKETS)
 _BUCKET_SHIFT = np.uint64(56)
 _EVENTS = ("outcomes", "feedback")
 
@@ -33,17 +34,17 @@ Rows = dict[str, Columns]
 
 @dataclass(frozen=True)
 class Segment:
-    """What was written: a delta (`bucket` None) or a base, its place in the order of writing, and its content."""
+    """What was written: its place in the order of writing, the buckets of which it is a base (none: a delta)."""
 
     sequence: int
-    bucket: int | None
+    buckets: range
     content: Mapping[str, Any]
 
 
-def key_range(bucket: int) -> tuple[int, int]:
-    """First and last key of a bucket."""
+def key_range(buckets: range) -> tuple[int, int]:
+    """First and last key of consecutive buckets."""
     width = 1 << int(_BUCKET_SHIFT)
-    return bucket * width, (bucket + 1) * width - 1
+    return buckets.start * width, buckets.stop * width - 1
 
 
 def pack(rows: Rows, groups: Groups, archive: Archive) -> dict[str, Any]:
@@ -65,10 +66,9 @@ def assemble(segments: Sequence[Segment], groups: Groups, archive: Archive) -> t
     """
     bases = np.full(BUCKETS, -1, np.int64)
     for segment in segments:
-        if segment.bucket is not None:
-            bases[segment.bucket] = max(bases[segment.bucket], segment.sequence)
-    current = [s for s in segments if s.bucket is None or s.sequence == bases[s.bucket]]
-    unpacked = [(segment, _unpack(segment.content, groups, archive)) for segment in current]
+        here = slice(segment.buckets.start, segment.buckets.stop)
+        bases[here] = np.maximum(bases[here], segment.sequence)
+    unpacked = [(segment, _unpack(segment.content, groups, archive)) for segment in segments]
     rows: Rows = {}
     sequences: dict[str, Ints] = {}
     for store in ("predictions", *_EVENTS):
@@ -98,9 +98,9 @@ def _may_be_orphans(events: Columns) -> Mask:
 
 
 def _placed(segment: Segment, rows: Columns, bases: Ints) -> Columns:
-    """Rows with their sequence; those of a delta that a later base of their bucket has, are left out."""
-    if segment.bucket is None:
-        rows = take(rows, bases[(rows[KEY] >> _BUCKET_SHIFT).astype(np.int64)] < segment.sequence)
+    """Rows with their sequence, without those that a later base of their bucket says anew."""
+    newest = bases[(rows[KEY] >> _BUCKET_SHIFT).astype(np.int64)]
+    rows = take(rows, newest <= segment.sequence if segment.buckets else newest < segment.sequence)
     return rows | {"sequence": np.full(length(rows), segment.sequence, np.int64)}
 
 

@@ -20,12 +20,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.codecs.files import EventFile
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
+from streams.codecs.wire import END_HEADER
 from streams.codecs.write import encode_messages
 from streams.config.kafka import KafkaConfig
 from streams.core.block import EVENT_TYPES, Batch, Block, EventType
@@ -43,12 +45,17 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass
 class EmitReport:
-    """Confirmed events by topic, records that were not sent with the first reasons why, and the seconds it took."""
+    """
+    Confirmed events by topic, records that were not sent with the first reasons why, and the seconds it took.
+
+    `latest` is the largest event time (us) of what was sent.
+    """
 
     counts: dict[str, int]
     rejected: int = 0
     reasons: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    latest: int = 0
 
     @property
     def confirmed(self) -> int:
@@ -77,9 +84,13 @@ def emit(
     environ: Mapping[str, str],
     timeout: float = 30.0,
     progress: Progress | None = None,
+    *,
+    end: bool = False,
 ) -> EmitReport:
     """
     Publish every event of the files and wait until the brokers have confirmed each.
+
+    With `end` say behind them, in every partition, that nothing more will come: what waits for more is then settled.
 
     A record that its file's codec rejects, or that has no id or no time to be sent with, is counted and not sent.
     `timeout` seconds are how long no broker may answer, at the start and in the midst.
@@ -94,7 +105,7 @@ def emit(
         The brokers refused a delivery; says how many events were confirmed.
     """
     started = time.perf_counter()
-    report = asyncio.run(_emit(sources, kafka, environ, timeout, progress))
+    report = asyncio.run(_emit(sources, kafka, environ, timeout, progress, end=end))
     report.seconds = time.perf_counter() - started
     return report
 
@@ -105,6 +116,8 @@ async def _emit(
     environ: Mapping[str, str],
     patience: float,
     progress: Progress | None,
+    *,
+    end: bool,
 ) -> EmitReport:
     partitions = await _partitions(kafka, environ, patience)
     registry = SchemaRegistry.load(default_schema_dir())
@@ -119,12 +132,22 @@ async def _emit(
                 for block in source:
                     await _send_block(delivery, block, partitions, kafka.prefix, registry)
             await delivery.finish()
+            if end:
+                await _end_inputs(producer, kafka.prefix, partitions, report.latest)
         except (TimeoutError, KafkaTimeoutError):
             where = ", ".join(kafka.brokers)
             raise KafkaUnavailable(f"no broker at {where} answered for {patience:g} s; {delivery.so_far()}") from None
         except KafkaError as error:
             raise StreamsError(f"a delivery failed: {error}; {delivery.so_far()}") from error
     return report
+
+
+async def _end_inputs(producer: AIOKafkaProducer, prefix: str, partitions: int, latest: int) -> None:
+    """Write the record that ends an input into each partition, and wait until all are confirmed."""
+    headers = [(END_HEADER, str(latest).encode())]
+    parts = [(f"{prefix}.{topic}", partition) for topic in EVENT_TOPICS.values() for partition in range(partitions)]
+    sent = [await producer.send(topic, None, b"end", partition=part, headers=headers) for topic, part in parts]
+    await asyncio.gather(*sent)
 
 
 async def _partitions(kafka: KafkaConfig, environ: Mapping[str, str], patience: float) -> int:
@@ -159,6 +182,8 @@ def records_of(batch: Batch, partitions: int, registry: SchemaRegistry, report: 
         for row in np.flatnonzero(unfit).tolist():
             report.refuse(batch.source, int(batch.positions[row]), _why(batch, keys, registry, row))
         table, keys = table.filter(pa.array(~unfit)), keys.filter(pa.array(~unfit))
+    if len(keys):
+        report.latest = max(report.latest, pc.max(table["event_time"]).as_py())
     values = encode_messages(batch.kind, table, registry) if len(keys) else []
     return Records(keys.to_pylist(), values, partitions_of(keys, partitions))
 

@@ -170,6 +170,11 @@ def partitions_of(keys: pa.BinaryArray, count: int) -> npt.NDArray[np.int64]:
     return (hashes & np.uint32(0x7FFFFFFF)).astype(np.int64) % count
 
 
+def shard_of(model: str, partitions: int) -> int:
+    """Partition of the summaries in which a model's sums meet: that of its name as a key."""
+    return int(partitions_of(pa.array([model.encode()], pa.binary()), partitions)[0])
+
+
 def _murmur2(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
     """Hash rows of bytes, shape (n, length), to shape (n,); products wrap around at 32 bits, as they should."""
     length = data.shape[1]

@@ -28,6 +28,9 @@ DAY_MS = 86_400_000
 EVENT_TOPICS: Mapping[EventType, str] = {"prediction": "predictions", "outcome": "outcomes", "feedback": "feedback"}
 """Name of the topic, behind the prefix, of each type of event."""
 
+SUMMARIES, CLAIMS, CHECKPOINTS = "summaries", "claims", "checkpoints"
+"""Names of the topics that workers write for workers, behind the prefix."""
+
 _SET_ON_THE_TOPIC = 1  # "dynamic topic config" among the sources of a setting that DescribeConfigs names
 _EVERY_TOPIC = {
     # A record may have 1 MiB as it was written, and its key comes on top.
@@ -77,7 +80,7 @@ TOPICS: tuple[Topic, ...] = (
     ),
     # What the join has summed up leaves its partition, so that a model's sums of all partitions meet in one place.
     Topic(
-        "summaries",
+        SUMMARIES,
         *("model", "shared", 7 * DAY_MS, "delete", "worker: summarize", ("worker: window", "worker: detect")),
         "Exact sums of a model's joined events, which merge; made again from the inputs when needed",
     ),
@@ -98,9 +101,15 @@ TOPICS: tuple[Topic, ...] = (
         *("source", 1, 30 * DAY_MS, "delete", "worker: decode and join", ("owners of services",)),
         "Records that take no part: their bytes as they came, and the reason",
     ),
+    # Who works on a partition: the last record. Apart from the state, so that asking where it ends tells all.
+    Topic(
+        CLAIMS,
+        *("input partition", "shared", None, "compact", "worker", ("worker",)),
+        "Which worker has taken over a partition; the offset of its claim is its epoch",
+    ),
     # State of an input partition, in the partition of the same number: restored from there after a restart.
     Topic(
-        "checkpoints",
+        CHECKPOINTS,
         *("input partition and part of its state", "shared", None, "compact", "worker", ("worker",)),
         "State of the worker's partitions; the newest of each key stays",
     ),

@@ -1,7 +1,7 @@
 """
-The columns of the five tables, as Arrow schemas: what the pipeline hands to the store.
+The columns of the six tables, as Arrow schemas: what the pipeline hands to the store.
 
-The tables themselves are declared in `migrations/001_tables.sql`; names and order agree. A column that may hold
+The tables themselves are declared in `migrations/`; names and order agree. A column that may hold
 nulls is one where "not known" is an answer: a metric that the events do not define, a field that an event lacked.
 """
 
@@ -14,7 +14,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TableName = Literal["windows", "slices", "samples", "rejected", "orphans"]
+TableName = Literal["windows", "slices", "samples", "rejected", "orphans", "intake"]
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXT = pa.string()
@@ -92,6 +92,13 @@ _ORPHANS = _schema(
     kind=_TEXT,
     revision=pa.int64(),
 )
+_INTAKE = _schema(
+    "watermark",
+    partition=pa.int64(),
+    counts=pa.map_(pa.string(), pa.uint64()),
+    watermark=_TIME,
+    revision=pa.uint64(),
+)
 
 SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
     {
@@ -100,6 +107,7 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
         "samples": _SAMPLES,
         "rejected": _REJECTED,
         "orphans": _ORPHANS,
+        "intake": _INTAKE,
     }
 )
 
@@ -110,6 +118,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "samples": ("source", "position"),
         "rejected": ("source", "position"),
         "orphans": ("source", "position"),
+        "intake": ("partition",),
     }
 )
 """The columns that identify a row of each table: of two rows with equal ones, the store keeps one."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from deploy.clickhouse.relay import BREAK, Relay, relay
 from streams.errors import StoreError, StoreUnavailable
 from streams.sinks.clickhouse.retry import Retry
 from streams.sinks.clickhouse.store import Store, open_store, read_store
 from tests.sinks.filled import months, records, window_row, windows
-from tests.sinks.relay import BREAK, Relay, relay
 
 
 @pytest.fixture

@@ -1,13 +1,18 @@
 """
 A ClickHouse server as far as its HTTP interface goes: requests are answered by the embedded engine.
 
-Each request has an engine connection of its own, as on a server, where nothing is kept between requests. Faults
-can be put before the answers: an HTTP status without a word from ClickHouse, or a connection that breaks.
+For tests and demos, where several processes need one store. `python deploy/clickhouse/relay.py DIRECTORY --port 8123`
+runs it in the foreground; `relay` runs it from Python. Each request has an engine connection of its own, as on a
+server, where nothing is kept between requests. Faults can be put before the answers: an HTTP status without a word
+from ClickHouse, or a connection that breaks. Not for production: one user, no passwords, no encryption.
 """
+# ruff: noqa: INP001, T201
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import signal
 import tempfile
 import threading
 from collections import deque
@@ -36,15 +41,16 @@ class Relay:
 
     @property
     def dsn(self) -> str:
+        """How clients name it."""
         return f"clickhouse://default:secret@127.0.0.1:{self.port}"
 
 
 @contextlib.contextmanager
-def relay(path: Path) -> Iterator[Relay]:
-    """Serve the engine at directory `path` until the block ends."""
+def relay(path: Path, port: int = 0) -> Iterator[Relay]:
+    """Serve the engine at directory `path` until the block ends, at a free port where none is given."""
     # The engine lives as long as any connection does: this one holds it open between requests.
     engine = chdb.connect(str(path))  # type: ignore[no-untyped-call]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
     state = Relay(server.server_port)
     server.path, server.state = str(path), state  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -133,3 +139,21 @@ def _insert(connection: chdb.Connection, statement: str, data: bytes) -> tuple[b
         file.flush()
         connection.query(f"{into} FROM INFILE '{file.name}' FORMAT {shape}")
     return b"", shape
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(description="ClickHouse's HTTP interface before the embedded engine.")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--port", type=int, default=8123)
+    given = parser.parse_args()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with relay(given.directory, given.port) as running:
+        print(running.dsn, flush=True)
+        stop.wait()
+
+
+if __name__ == "__main__":
+    main()

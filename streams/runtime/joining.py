@@ -1,0 +1,273 @@
+"""
+One partition of the inputs: its upstream, how far it has been read, and what is saved of it.
+
+Saving goes by *captures*. A capture is taken between two blocks, without waiting for anything, and has what belongs
+together: offsets, changed rows, and the sums since the capture before. It is written as one checkpoint; the sums are
+in it too, so that they can be sent again, and are sent only when it is there to stay. What the messages say is
+therefore decided once, however often a worker dies around them: the window stage counts each by its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from aiokafka.structs import ConsumerRecord
+
+from streams.codecs.registry import SchemaRegistry
+from streams.codecs.wire import END_HEADER, decode_datums
+from streams.config.models import Config
+from streams.core.catalog import Catalog
+from streams.core.measures import Measures
+from streams.core.rows import intake_row
+from streams.core.segment import BUCKETS, Segment
+from streams.core.summary import Sums, by_shard, parted
+from streams.core.watermark import NEVER
+from streams.pipeline import Rows, Upstream
+from streams.runtime.checkpoint import Checkpoints
+from streams.runtime.kafka import shard_of
+from streams.runtime.packing import decode, encode
+
+_SMALL = 1 << 20  # bytes of deltas that are left as they are
+_BASE_SHARE = 2  # bytes of base that are written for each byte of deltas, so that old deltas become superfluous
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A segment that was written: where, when, for which buckets, and how many bytes."""
+
+    key: str
+    sequence: int
+    first: int
+    stop: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """A summary on its way: to which partition of the summaries, and its bytes."""
+
+    shard: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What is to be written, and what may follow once it is."""
+
+    new: Mapping[str, bytes]
+    kept: Sequence[str]
+    state: Mapping[str, Any]
+    messages: Sequence[Message]
+    offsets: Mapping[str, int]
+
+
+@dataclass
+class Joining:
+    """
+    The join of one partition.
+
+    `inputs` are the topics in full; `partitions` is how many partitions each topic has.
+    """
+
+    config: Config
+    partition: int
+    partitions: int
+    inputs: Sequence[str]
+    checkpoints: Checkpoints
+    registry: SchemaRegistry
+    positions: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        catalog = Catalog(self.config)
+        self.upstream = Upstream(catalog, Measures(catalog), self.config.disorder)
+        for topic in self.inputs:
+            self.upstream.open(self._source(topic))
+            self.positions.setdefault(topic, 0)
+        self._shards = {model: shard_of(model, self.partitions) for model in self.config.models}
+        self._numbers = dict.fromkeys(sorted(set(self._shards.values())), 0)
+        self._sequence = 0
+        self._swept, self._sweeps = -1, 0
+        self._pieces: list[Piece] = []
+        self._next_bucket = 0
+        self._saved: object = None
+
+    # Blocks.
+
+    def take(self, topic: str, records: Sequence[ConsumerRecord]) -> Rows:
+        """Take a block of one topic; what was read before is passed over."""
+        records = [record for record in records if record.offset >= self.positions[topic]]
+        for part in _between_ends(records):
+            if part[0].value is None and END_HEADER in dict(part[0].headers):
+                yield from self._end(topic, int(dict(part[0].headers)[END_HEADER]))
+            else:
+                yield from self._process(topic, part)
+            self.positions[topic] = part[-1].offset + 1
+
+    def _process(self, topic: str, records: Sequence[ConsumerRecord]) -> Rows:
+        offsets = np.array([record.offset for record in records], np.int64)
+        values = [record.value for record in records]
+        block = decode_datums(values, self._source(topic), offsets, self.registry)
+        # The broker's clock, not this host's: the same record is from the future or not, whoever reads it and when.
+        yield from self.upstream.process(block, records[-1].timestamp * 1_000)
+
+    def _end(self, topic: str, latest: int) -> Rows:
+        marks, source = self.upstream.watermarks, self._source(topic)
+        marks.see(source, latest)
+        marks.close(source)
+        if self.ended:
+            yield from self.upstream.sweep(ended=True)
+
+    def rest(self, topic: str) -> None:
+        """Note that nothing has come for long, so that the watermark waits for this topic no longer."""
+        self.upstream.watermarks.rest(self._source(topic))
+
+    def _source(self, topic: str) -> str:
+        return f"{topic}-{self.partition}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether every topic has been ended."""
+        return self.upstream.watermarks.all_ended()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the segments that a recovery would read."""
+        return sum(piece.size for piece in self._pieces)
+
+    def accounts(self) -> pa.Table:
+        """Return what became of this partition's events, as a row of the table `intake`."""
+        watermark = self.upstream.watermarks.value()
+        revision = (self.checkpoints.claim.epoch << 40) + self._sequence
+        return intake_row(self.partition, self.upstream.counts(), watermark if watermark > NEVER else None, revision)
+
+    # Captures.
+
+    def capture(self) -> Capture | None:
+        """Return what is to be saved now; None if nothing has changed since the capture before."""
+        marks = self.upstream.watermarks
+        now = (tuple(self.positions.values()), marks.value(), sorted(marks.idle))
+        if now == self._saved:
+            return None
+        self._saved = now
+        self._note_sweep()
+        self._sequence += 1
+        blobs = self._write_segments()
+        messages = list(self._messages(self.upstream.measures.collect()))
+        outbox = {self.checkpoints.key(f"message/{self._sequence}/{i}"): m for i, m in enumerate(messages)}
+        blobs |= {key: message.data for key, message in outbox.items()}
+        kept = [piece.key for piece in self._pieces if piece.key not in blobs]
+        shards = [[key, message.shard] for key, message in outbox.items()]
+        return Capture(blobs, kept, self._state(shards), messages, dict(self.positions))
+
+    def _note_sweep(self) -> None:
+        """Segments up to the last one may hold rows that a sweep has let go of since."""
+        if self._sweeps != self.upstream.sweeps:
+            self._swept, self._sweeps = self._sequence, self.upstream.sweeps
+
+    def _write_segments(self) -> dict[str, bytes]:
+        """Write what has changed, and some of the rest anew; pieces that nothing needs any more are forgotten."""
+        delta = encode(self.upstream.changed())
+        pieces = {self._piece(range(0), delta): delta}
+        if sum(piece.size for piece in self._pieces if piece.stop == 0) > _SMALL:
+            buckets = self._next_buckets(_BASE_SHARE * len(delta))
+            base = encode(self.upstream.rows(buckets))
+            pieces[self._piece(buckets, base)] = base
+        self._pieces = list(_needed([*self._pieces, *pieces]))
+        return {piece.key: data for piece, data in pieces.items() if piece in self._pieces}
+
+    def _piece(self, buckets: range, data: bytes) -> Piece:
+        name = f"rows/{self._sequence}/{buckets.start}-{buckets.stop}"
+        return Piece(self.checkpoints.key(name), self._sequence, buckets.start, buckets.stop, len(data))
+
+    def _next_buckets(self, budget: int) -> range:
+        """Buckets that come next in the round, about as many as `budget` bytes hold."""
+        whole = max(1, sum(piece.size for piece in self._pieces))
+        many = max(1, min(BUCKETS - self._next_bucket, BUCKETS * budget // whole))
+        buckets = range(self._next_bucket, self._next_bucket + many)
+        self._next_bucket = buckets.stop % BUCKETS
+        return buckets
+
+    def _messages(self, sums: Sums) -> Iterator[Message]:
+        """Sums as messages for each shard that has a model; one without sums tells how far this partition is."""
+        shards = by_shard(sums, self._shards.__getitem__)
+        for shard in self._numbers:
+            sums_of = list(parted(shards[shard], self._fits)) if shard in shards else [None]
+            for place, some in enumerate(sums_of, 1):
+                self._numbers[shard] += 1
+                yield Message(shard, encode(self._header(shard) | {"more": place < len(sums_of), "sums": some}))
+
+    def _fits(self, sums: Sums) -> bool:
+        """Whether sums are small enough for one record, before it is known what compression makes of them."""
+        tables = [table for panes in sums["tasks"].values() for table in panes.values()]
+        return sum(int(table["parts"].nbytes) for table in tables) < self.checkpoints.claim.log.record_bytes
+
+    def _header(self, shard: int) -> dict[str, Any]:
+        """What goes with sums; what it says of event time holds once there is no `more` of the same capture."""
+        marks = self.upstream.watermarks
+        return {
+            "partition": self.partition,
+            "number": self._numbers[shard],
+            "watermark": marks.value(),
+            "ended": marks.all_ended(),
+            "idle": marks.idle | marks.ended >= marks.largest.keys() and not marks.all_ended(),
+            "fingerprint": self.checkpoints.fingerprint,
+        }
+
+    # Saving.
+
+    async def save(self, captured: Capture) -> None:
+        """Write a capture. Raises `TakenOver`; then nothing may follow from it."""
+        await self.checkpoints.write(captured.new, captured.kept, captured.state)
+
+    def _state(self, outbox: list[list[Any]]) -> dict[str, Any]:
+        pieces = [[p.key, p.sequence, p.first, p.stop, p.size] for p in self._pieces]
+        return {
+            "positions": dict(self.positions),
+            "head": self.upstream.head(),
+            "sequence": self._sequence,
+            "swept": self._swept,
+            "pieces": pieces,
+            "next_bucket": self._next_bucket,
+            "outbox": outbox,
+            "numbers": [[shard, number] for shard, number in self._numbers.items()],
+        }
+
+    def restore(self, state: Mapping[str, Any], blobs: Mapping[str, bytes]) -> list[Message]:
+        """Go on from a checkpoint; return the messages that may not have been sent."""
+        self.positions = dict(state["positions"])
+        self._sequence, self._swept, self._next_bucket = state["sequence"], state["swept"], state["next_bucket"]
+        self._pieces = [Piece(*row) for row in state["pieces"]]
+        self._numbers = dict(state["numbers"])
+        segments = [
+            Segment(p.sequence, range(p.first, p.stop), decode(blobs[p.key], f"segment {p.key}")) for p in self._pieces
+        ]
+        self.upstream.restore(state["head"], segments, self._swept)
+        self._sweeps = self.upstream.sweeps
+        return [Message(shard, blobs[key]) for key, shard in state["outbox"]]
+
+
+def _between_ends(records: Sequence[ConsumerRecord]) -> Iterator[Sequence[ConsumerRecord]]:
+    """Part records so that each one without a value stands alone."""
+    start = 0
+    if any(record.value is None for record in records):
+        for place, record in enumerate(records):
+            if record.value is None:
+                yield from filter(None, (records[start:place], records[place : place + 1]))
+                start = place + 1
+    if records[start:]:
+        yield records[start:]
+
+
+def _needed(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """Pieces that hold something that no later base says anew."""
+    newest = np.full(BUCKETS, -1, np.int64)
+    for piece in pieces:
+        newest[piece.first : piece.stop] = np.maximum(newest[piece.first : piece.stop], piece.sequence)
+    for piece in pieces:
+        superseded = newest >= piece.sequence if piece.stop == 0 else newest[piece.first : piece.stop] > piece.sequence
+        if np.count_nonzero(superseded) < len(superseded):
+            yield piece

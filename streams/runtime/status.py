@@ -1,0 +1,152 @@
+"""
+What a worker says of itself over HTTP: /health and /ready for who runs it, /metrics for Prometheus.
+
+Numbers are read from the worker when somebody asks, so that nothing is counted twice and nothing costs until then.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from streams.core.watermark import NEVER
+from streams.runtime.watchdog import Watchdog
+from streams.runtime.worker import Part, Worker
+
+log = logging.getLogger(__name__)
+
+Value = tuple[tuple[str, ...], float]
+_PARTITION = ("partition",)
+
+
+class WorkerCollector(Collector):
+    """The metrics of a worker; docs/operations.md says what each is for."""
+
+    def __init__(self, worker: Worker, watchdog: Watchdog) -> None:
+        self._worker = worker
+        self._watchdog = watchdog
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics as they are now."""
+        yield from self._of_the_process()
+        yield from self._of_partitions()
+
+    def _of_the_process(self) -> Iterator[Metric]:
+        writer = self._worker.writer
+        away = 0.0 if writer.state.away_since is None else self._worker.now() - writer.state.away_since
+        yield _gauge("streams_store_insert_seconds", "Time that the last insert took", writer.state.seconds)
+        yield _gauge("streams_store_away_seconds", "Since when the store does not answer; 0 while it does", away)
+        yield _gauge("streams_store_waiting_bytes", "Rows that have gathered for the next insert", writer.gathered)
+        yield _counter("streams_store_rows", "Rows stored", [((), writer.state.stored)], ())
+        stalled = self._watchdog.stalled_for()
+        yield _gauge("streams_stalled_seconds", "Since when nothing was read although there is something", stalled)
+
+    def _of_partitions(self) -> Iterator[Metric]:
+        worker = self._worker
+        lag = [((topic, str(number)), float(behind)) for (topic, number), behind in worker.lag().items()]
+        yield _gauges("streams_lag_records", "Records that are not read yet", lag, ("topic", "partition"))
+        marks = [(number, _watermark(part)) for number, part in worker.parts.items()]
+        known = [((str(number),), mark / 1e6) for number, mark in marks if mark > NEVER]
+        yield _gauges("streams_watermark_timestamp_seconds", "How far event time has come", known, _PARTITION)
+        yield self._each("streams_checkpoint_age_seconds", "Since the last checkpoint", worker.checkpoint_age)
+        yield self._each("streams_checkpoint_bytes", "Size of what a recovery would read", _checkpoint_bytes)
+        yield self._each("streams_waiting_predictions", "Predictions held for their labels", _waiting)
+        names = ("read", "rejected", "predictions", "outcomes", "joined", "labelling", "orphan", "duplicate", "expired")
+        counts = {number: part.joining.upstream.tallies() for number, part in worker.parts.items()}
+        for name in names:
+            values = [((str(number),), float(tally[name])) for number, tally in counts.items()]
+            yield _counter(f"streams_events_{name}", f"Events: {name}, see docs/semantics.md", values, _PARTITION)
+        shares = [
+            ((str(n),), tally["labelling"] / tally["outcomes"]) for n, tally in counts.items() if tally["outcomes"]
+        ]
+        yield _gauges("streams_join_hit_ratio", "Outcomes that labelled a prediction, of all", shares, _PARTITION)
+
+    def _each(self, name: str, text: str, value: Callable[[Part], float]) -> Metric:
+        return _gauges(name, text, [((str(n),), value(part)) for n, part in self._worker.parts.items()], _PARTITION)
+
+
+@asynccontextmanager
+async def serving(worker: Worker, watchdog: Watchdog, address: tuple[str, int]) -> AsyncIterator[int]:
+    """
+    Answer HTTP while the block runs; yields the port, a free one where 0 was asked for.
+
+    Raises
+    ------
+    OSError
+        The address cannot be listened on.
+    """
+    registry = CollectorRegistry()
+    registry.register(WorkerCollector(worker, watchdog))
+    application = web.Application()
+    application.add_routes(
+        [
+            web.get("/health", lambda _: _health(watchdog)),
+            web.get("/ready", lambda _: _ready(worker)),
+            web.get("/metrics", lambda _: _metrics(registry)),
+        ]
+    )
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, *address)
+        await site.start()
+        port = int(runner.addresses[0][1])
+        log.info("health, readiness and metrics on http://%s:%d", address[0], port)
+        yield port
+    finally:
+        await runner.cleanup()
+
+
+async def _health(watchdog: Watchdog) -> web.Response:
+    """Healthy as long as something moves, or there is nothing to do."""
+    stalled = watchdog.stalled_for()
+    healthy = stalled < watchdog.patience
+    return web.json_response({"healthy": healthy, "stalled_seconds": stalled}, status=200 if healthy else 503)
+
+
+async def _ready(worker: Worker) -> web.Response:
+    """Ready once partitions are held; a worker that is given none has nothing to be ready for, and is not."""
+    held = sorted(worker.parts)
+    answer = {"ready": bool(held), "partitions": held, "settled": worker.settled()}
+    return web.json_response(answer, status=200 if held else 503)
+
+
+async def _metrics(registry: CollectorRegistry) -> web.Response:
+    return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _watermark(part: Part) -> int:
+    return part.joining.upstream.watermarks.value()
+
+
+def _checkpoint_bytes(part: Part) -> float:
+    return float(part.joining.size + part.windowing.size)
+
+
+def _waiting(part: Part) -> float:
+    return float(part.joining.upstream.held())
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return _gauges(name, text, [((), value)], ())
+
+
+def _gauges(name: str, text: str, values: Iterable[Value], labels: tuple[str, ...]) -> Metric:
+    metric = GaugeMetricFamily(name, text, labels=labels)
+    for at, value in values:
+        metric.add_metric(at, value)
+    return metric
+
+
+def _counter(name: str, text: str, values: Iterable[Value], labels: tuple[str, ...]) -> Metric:
+    metric = CounterMetricFamily(name, text, labels=labels)
+    for at, value in values:
+        metric.add_metric(at, value)
+    return metric

@@ -1,0 +1,210 @@
+"""deploy/kubernetes: legal, of one piece, and with no more rights than it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.config import load_config
+from tests.deploy.reading import ROOT, documents, parsed, problems, text_of, version
+
+FOLDER = "deploy/kubernetes"
+(KUSTOMIZATION,) = documents(f"{FOLDER}/kustomization.yaml")
+OBJECTS: list[dict[str, Any]] = [
+    found for name in KUSTOMIZATION["resources"] for found in documents(f"{FOLDER}/{name}")
+]
+NAMES = [f"{found['kind']}/{found['metadata']['name']}" for found in OBJECTS]
+BY_NAME = dict(zip(NAMES, OBJECTS, strict=True))
+WORKER = BY_NAME["StatefulSet/streams-worker"]
+PODS = {name: found["spec"]["template"] for name, found in BY_NAME.items() if "template" in found["spec"]}
+DSN = "clickhouse://streams:a-password@clickhouse:8123/streams"
+
+
+def container(name: str) -> dict[str, Any]:
+    (only,) = PODS[name]["spec"]["containers"]
+    return dict(only)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_objects_are_legal(name: str) -> None:
+    """Each follows the schema of its kind in Kubernetes 1.37, strictly, and names no namespace."""
+    found = BY_NAME[name]
+
+    assert problems(found, "kubernetes-1.37.json", found["kind"]) == []
+    assert "namespace" not in found["metadata"]
+
+
+def test_every_file_is_used() -> None:
+    """The kustomization names every file of the folder, and the objects are those that are meant to be there."""
+    used = [*KUSTOMIZATION["resources"], *KUSTOMIZATION["configMapGenerator"][0]["files"], "kustomization.yaml"]
+
+    assert sorted(used) == sorted(path.name for path in (ROOT / FOLDER).iterdir())
+    assert sorted(NAMES) == [
+        "Job/streams-migrate",
+        "Job/streams-topics",
+        "PodDisruptionBudget/streams-worker",
+        "Service/streams-worker",
+        "StatefulSet/streams-worker",
+    ]
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_its_commands_are_ours(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each container's arguments are a command of the program, which finds the store in its environment."""
+    monkeypatch.setenv("STREAMS_STORE", DSN)
+    monkeypatch.setenv("STREAMS_INSTANCE", "streams-worker-0")
+    options = parsed(container(name)["args"])
+
+    assert options.get("config_path") in (None, Path("/etc/streams/config.yaml"))
+    assert options.get("dsn") in (None, DSN)
+    assert "command" not in container(name)
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_pods_may_do_little(name: str) -> None:
+    """No root, no capability, no writable root, no token, no profile but the runtime's, the user of the image."""
+    pod, limits = PODS[name]["spec"], container(name)["securityContext"]
+
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 10001,
+        "runAsGroup": 10001,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert "USER 10001:10001" in text_of("deploy/Dockerfile")
+    assert limits == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["automountServiceAccountToken"] is False
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_no_variable_is_made_of_a_service(name: str) -> None:
+    """Kubernetes adds no STREAMS_... of its own: it would for a Service with such a name."""
+    assert PODS[name]["spec"]["enableServiceLinks"] is False
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_resources_are_asked_for_and_limited(name: str) -> None:
+    """Each container asks for processor and memory, and may have no more than its limits."""
+    resources = container(name)["resources"]
+
+    assert {kind: sorted(amounts) for kind, amounts in resources.items()} == {
+        "requests": ["cpu", "memory"],
+        "limits": ["cpu", "memory"],
+    }
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_what_is_mounted_is_there(name: str) -> None:
+    """Mounts and volumes match; /tmp is writable and of limited size, the configuration is the generated one."""
+    pod = PODS[name]["spec"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    mounts = {mount["name"]: mount for mount in container(name)["volumeMounts"]}
+    (generated,) = KUSTOMIZATION["configMapGenerator"]
+
+    assert set(mounts) == set(volumes)
+    assert mounts["tmp"]["mountPath"] == "/tmp"  # noqa: S108 - within the container
+    assert volumes["tmp"]["emptyDir"]["sizeLimit"]
+    if "--config" in container(name)["args"]:
+        assert mounts["config"] == {"name": "config", "mountPath": "/etc/streams", "readOnly": True}
+        assert volumes["config"]["configMap"] == {"name": generated["name"]}
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_secrets_are_referred_to(name: str) -> None:
+    """The store and passwords come from a Secret that is not in these files; every other variable is a field."""
+    environment = container(name).get("env", [])
+
+    assert container(name)["envFrom"] == [{"secretRef": {"name": "streams"}}]
+    assert not [variable for variable in environment if "value" in variable]
+    assert "Secret" not in {found["kind"] for found in OBJECTS}
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_the_image_is_of_this_version(name: str) -> None:
+    """Manifests name the image, the kustomization its version, which is that of the project."""
+    (image,) = KUSTOMIZATION["images"]
+
+    assert container(name)["image"] == image["name"] == "streams"
+    assert image["newTag"] == version()
+
+
+def test_labels_meet_their_selectors() -> None:
+    """Service, budget, spread and StatefulSet all select the workers' pods, and no Job's."""
+    labels = PODS["StatefulSet/streams-worker"]["metadata"]["labels"]
+    spread = PODS["StatefulSet/streams-worker"]["spec"]["topologySpreadConstraints"]
+    selectors = [
+        BY_NAME["Service/streams-worker"]["spec"]["selector"],
+        BY_NAME["PodDisruptionBudget/streams-worker"]["spec"]["selector"]["matchLabels"],
+        WORKER["spec"]["selector"]["matchLabels"],
+        *(constraint["labelSelector"]["matchLabels"] for constraint in spread),
+    ]
+    others = [PODS[name]["metadata"]["labels"] for name in PODS if name.startswith("Job/")]
+
+    assert len(selectors) == 5
+    assert all(selector.items() <= labels.items() for selector in selectors)
+    assert not [pod for selector in selectors for pod in others if selector.items() <= pod.items()]
+
+
+def test_workers_keep_their_names() -> None:
+    """A worker's instance is its pod's name, given by a StatefulSet with the headless Service it names."""
+    (instance,) = container("StatefulSet/streams-worker")["env"]
+
+    assert instance == {"name": "STREAMS_INSTANCE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    assert f"Service/{WORKER['spec']['serviceName']}" in BY_NAME
+    assert BY_NAME["Service/streams-worker"]["spec"]["clusterIP"] == "None"
+    assert WORKER["spec"]["podManagementPolicy"] == "Parallel"
+    assert PODS["StatefulSet/streams-worker"]["spec"]["terminationGracePeriodSeconds"] == 30
+
+
+def test_probes_ask_where_the_worker_answers() -> None:
+    """Life is asked at /health, readiness at /ready, on the port that the worker is told and the Service names."""
+    worker = container("StatefulSet/streams-worker")
+    probes = {name: worker[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    annotations = PODS["StatefulSet/streams-worker"]["metadata"]["annotations"]
+    (port,) = worker["ports"]
+
+    assert {name: probe["path"] for name, probe in probes.items()} == {
+        "startup": "/health",
+        "liveness": "/health",
+        "readiness": "/ready",
+    }
+    assert {probe["port"] for probe in probes.values()} == {port["name"]}
+    assert BY_NAME["Service/streams-worker"]["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert worker["args"][-2:] == ["--web", f"0.0.0.0:{port['containerPort']}"]
+    assert annotations == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(port["containerPort"]),
+        "prometheus.io/path": "/metrics",
+    }
+
+
+def test_every_worker_finds_a_partition() -> None:
+    """The configuration has no problem, and there are no more workers than partitions."""
+    config = load_config(ROOT / FOLDER / "config.yaml")
+
+    assert WORKER["spec"]["replicas"] <= config.kafka.partitions
+    assert config.kafka.replication == 3
+
+
+@pytest.mark.parametrize("name", [name for name in PODS if name.startswith("Job/")])
+def test_jobs_end(name: str) -> None:
+    """A Job is tried again a few times, gives up in the end, and is removed some time after it has ended."""
+    spec = BY_NAME[name]["spec"]
+
+    assert PODS[name]["spec"]["restartPolicy"] == "Never"
+    assert min(spec["backoffLimit"], spec["activeDeadlineSeconds"], spec["ttlSecondsAfterFinished"]) > 0
+
+
+def test_the_schemas_are_strict() -> None:
+    """A misspelled key anywhere, and a text where a number belongs, break the schema."""
+    misspelled = {**WORKER, "spec": {**WORKER["spec"], "replica": 2}}
+    mistyped = {**WORKER, "spec": {**WORKER["spec"], "replicas": "2"}}
+
+    assert [len(problems(found, "kubernetes-1.37.json", "StatefulSet")) for found in (misspelled, mistyped)] == [1, 1]
