@@ -1,0 +1,54 @@
+"""Whether two stores hold the same tables, row for row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pyarrow as pa
+
+Query = Callable[[str], pa.Table]
+
+# What is compared of each table. Revisions and places differ by nature: a replay counts events and reads files.
+TABLES = {
+    "windows": "model, version, window, window_start, window_end, slice_id, slice, metric, value, low, high, n, "
+    "n_effective, label_coverage, is_final",
+    "slices": "model, slice_id, slice, first_seen, state",
+    "samples": "type, request_id, event_time, model, version, payload, inclusion_probability",
+    "rejected": "type, reason, detail, original",
+    "orphans": "type, reason, request_id, prediction_id, event_time, label, value, kind, revision",
+}
+TOLERANCE = 1e-12
+
+
+def differences(ours: Query, theirs: Query) -> list[str]:
+    """Return what differs, a line for each table: the numbers of rows, and the first row that is not the same."""
+    return [line for table in TABLES for line in _of_table(table, _rows(ours, table), _rows(theirs, table))]
+
+
+def _rows(query: Query, table: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = query(f"SELECT {TABLES[table]} FROM {table} FINAL").to_pylist()  # noqa: S608
+    for row in rows:
+        row.update({name: sorted(value) for name, value in row.items() if isinstance(value, list)})
+    return sorted(rows, key=_exact)
+
+
+def _exact(row: dict[str, Any]) -> str:
+    """What two rows have in common when they are about the same thing."""
+    return repr([value for value in row.values() if not isinstance(value, float)])
+
+
+def _of_table(table: str, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> Iterable[str]:
+    if len(ours) != len(theirs):
+        yield f"{table}: {len(ours):,} rows, expected {len(theirs):,}"
+    for one, other in zip(ours, theirs, strict=False):
+        if not all(_same(one[name], other[name]) for name in other):
+            yield f"{table}: {one}, expected {other}"
+            return
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return bool(one == other)
