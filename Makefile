@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo kafka-demo test test-faults simulate lint kafka bench-replay bench-latency bench-emit lock clean
+.PHONY: help setup demo kafka-demo test test-faults simulate lint kafka bench-replay bench-latency bench-recovery bench-emit lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-replay: setup ## events per second of `streams replay` on one core
 
 bench-latency: setup ## seconds from produce to visible in the store at 20,000 events/s, and memory over ten minutes
 	@$(BIN)/python -m benchmarks.latency $(if $(SECONDS),--seconds $(SECONDS))
+
+bench-recovery: setup ## seconds to take over a partition, by how many predictions wait
+	@$(BIN)/python -m benchmarks.recovery
 
 bench-emit: setup ## microseconds that a call of the emitter takes
 	@$(BIN)/python -m benchmarks.emit

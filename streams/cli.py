@@ -284,7 +284,7 @@ def schema_check(directory: Path | None) -> None:
 def _log_to_stderr() -> None:
     """Say what a process that runs for long does, a line each; of the libraries only what is wrong."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for library in ("faust", "mode", "aiohttp"):
+    for library in ("faust", "mode", "aiohttp", "urllib3"):
         logging.getLogger(library).setLevel(logging.ERROR)
 
 

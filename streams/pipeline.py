@@ -29,6 +29,7 @@ from streams.core.intake import Intake, Joined
 from streams.core.measures import Measures
 from streams.core.quality import slice_rows
 from streams.core.rows import rejected_rows
+from streams.core.runs import Runs
 from streams.core.sample import sample_rows, sampled
 from streams.core.segment import EVERY_BUCKET, Segment
 from streams.core.watermark import FOREVER, Watermarks
@@ -93,6 +94,10 @@ class Upstream:
     def held(self) -> int:
         """Predictions that are held, labelled or not."""
         return len(self._intake.joiner.predictions)
+
+    def stores(self) -> dict[str, Runs]:
+        """What waits, by the name of its store."""
+        return self._intake.joiner.stores()
 
     def tallies(self) -> dict[str, int]:
         """The counts that are kept as events come: without what waits, and what has expired since the last sweep."""

@@ -55,6 +55,7 @@ def test_what_is_left_out_has_its_default() -> None:
     only = config.models["m"]
 
     assert (config.disorder, config.max_future, config.samples) == (DAY, 366 * DAY, 0.01)
+    assert config.idle_timeout == 3_600 * SECOND
     assert (only.name, only.task, only.positive, only.negative, only.classes) == ("m", "regression", None, None, ())
     assert (only.threshold, only.label_horizon, only.max_groups) == (0.5, 30 * DAY, 1_000)
     assert only.windows == (WindowSpec.parse("1d"),)
@@ -64,9 +65,11 @@ def test_what_is_left_out_has_its_default() -> None:
 
 def test_values_at_the_top_are_read() -> None:
     """Disorder may be zero; samples may be a whole number."""
-    config = parse_config("disorder: 0s\nmax_future: 1h30m\nsamples: 1\nmodels: {m: {task: none}}", "test")
+    top = "disorder: 0s\nmax_future: 1h30m\nidle_timeout: 5m\nsamples: 1"
+    config = parse_config(f"{top}\nmodels: {{m: {{task: none}}}}", "test")
 
     assert (config.disorder, config.max_future, config.samples) == (0, 5_400 * SECOND, 1.0)
+    assert config.idle_timeout == 300 * SECOND
 
 
 def test_the_whole_is_always_a_slice() -> None:

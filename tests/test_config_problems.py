@@ -140,7 +140,7 @@ def test_models_are_a_mapping_of_names(text: str, expected: str) -> None:
         ("disorder: -1h", 'disorder (line 1): "-1h" is not a duration'),
         ("max_future: 0s", 'max_future (line 1): "0s" is zero'),
         ("max_futur: 1d", "max_futur (line 1): unknown key `max_futur`; did you mean `max_future`? Allowed: disorder,"),
-        ("zzz: 1", "zzz (line 1): unknown key `zzz`. Allowed: disorder, kafka, max_future, models, samples"),
+        ("zz: 1", "zz (line 1): unknown key `zz`. Allowed: disorder, idle_timeout, kafka, max_future, models, samples"),
         ("windows: [1d]", "windows (line 1): the key `windows` does not belong here, but inside a model"),
     ],
 )
@@ -274,7 +274,7 @@ def test_whatever_is_written_ends_in_a_configuration_or_in_problems(bodies: dict
     bodies = {name: {"task": task, **body} if isinstance(body, dict) else body for name, body in bodies.items()}
     text = json.dumps({"models": bodies})
     try:
-        outcome = [f"models.{name}: read" for name in parse_config(text, "fuzz").models]
+        outcome = [f"models.{''.join(name.splitlines())}: read" for name in parse_config(text, "fuzz").models]
     except ConfigError as error:
         outcome = error.problems
 

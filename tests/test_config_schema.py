@@ -95,7 +95,7 @@ def test_the_schema_file_is_up_to_date() -> None:
         with_model(task="binary", positive=1, negative=None, threshold=0),
         with_model(task="multiclass", classes=["a", 2, True], max_groups=1),
         with_model(task="ranking", metrics=["ndcg@10", "ndcg@7", "hit_rate@1000", "mrr"]),
-        {"disorder": "0s", "max_future": "1h30m", "samples": 1, **with_model(task="none")},
+        {"disorder": "0s", "max_future": "1h30m", "idle_timeout": "5m", "samples": 1, **with_model(task="none")},
     ],
 )
 def test_schema_and_parser_accept_the_same_files(data: dict[str, Any]) -> None:
@@ -116,6 +116,7 @@ def test_schema_and_parser_accept_the_same_files(data: dict[str, Any]) -> None:
         {"disorder": 10, **with_model(task="none")},
         {"disorder": "1mo", **with_model(task="none")},
         {"max_future": "", **with_model(task="none")},
+        {"idle_timeout": 300, **with_model(task="none")},
         with_model(),
         with_model(task="binry"),
         with_model(task="binary"),
@@ -162,4 +163,5 @@ def test_defaults_are_written_as_in_the_file() -> None:
     model = schema["$defs"]["ModelConfig"]["properties"]
 
     assert schema["properties"]["disorder"]["default"] == "1d"
+    assert schema["properties"]["idle_timeout"]["default"] == "1h"
     assert (model["label_horizon"]["default"], model["windows"]["default"]) == ("30d", ["1d"])

@@ -129,7 +129,9 @@ class Runs:
         """Replace everything by rows, none of them changed; a copy of them is kept."""
         held = {name: rows[name].astype(column.dtype) for name, column in self._empty.items()}
         held[_CHANGED] = np.zeros(length(rows), np.bool_)
-        self._runs = [_sort(held, "stable")] if length(rows) else []
+        if length(rows) and (held[KEY][1:] < held[KEY][:-1]).any():
+            held = _sort(held, "stable")
+        self._runs = [held] if length(rows) else []
 
     def _plain(self, rows: Columns) -> Columns:
         return {name: rows[name] for name in self._empty}

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from streams.core.archive import Archive
 from streams.core.cohorts import adopted, named
-from streams.core.columns import Array, Columns, Ints, Mask, concat, length, take
+from streams.core.columns import Columns, Ints, Mask, concat, length, take
 from streams.core.groups import Groups
 from streams.core.join import MATCHED
 from streams.core.runs import KEY
@@ -106,15 +106,14 @@ def _placed(segment: Segment, rows: Columns, bases: Ints) -> Columns:
 
 def _newest(rows: Columns) -> tuple[Columns, Ints]:
     """Of the rows with equal (key, id) the one of the highest sequence, sorted by key."""
-    order = np.lexsort((rows["sequence"], rows["id"], rows[KEY])) if _repeats(rows) else np.argsort(rows[KEY])
-    last = np.ones(len(order), np.bool_)
-    key, identity = rows[KEY][order], rows["id"][order]
+    order = np.argsort(rows[KEY], kind="stable")
+    key = rows[KEY][order]
+    again = np.zeros(len(order), np.bool_)  # places whose key is that of a neighbour: only these need to be looked at
+    again[1:] = key[1:] == key[:-1]
+    again[:-1] |= again[1:]
+    some = order[again]
+    order[again] = some[np.lexsort((rows["sequence"][some], rows["id"][some], key[again]))]
+    last, identity = np.ones(len(order), np.bool_), rows["id"][order]
     last[:-1] = (key[1:] != key[:-1]) | (identity[1:] != identity[:-1])
     kept = take(rows, order[last])
     return kept, kept.pop("sequence")
-
-
-def _repeats(rows: Columns) -> bool:
-    """Whether a key comes twice; only then is a sort by more than the key needed."""
-    keys: Array = np.sort(rows[KEY])
-    return bool((keys[1:] == keys[:-1]).any())

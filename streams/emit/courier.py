@@ -35,7 +35,7 @@ LINGER = 0.01  # seconds between the first event of an idle time and its round: 
 PATIENCE = 10.0  # seconds, until what a broker does not answer is called a problem
 _PRODUCER: Mapping[str, Any] = MappingProxyType(
     # A round in one partition is one batch, and must fit: it has 256 KiB, or is one event of at most 1 MiB.
-    {"acks": "all", "enable_idempotence": True, "compression_type": "lz4", "max_batch_size": 4 << 20}
+    {"acks": "all", "enable_idempotence": True, "compression_type": "zstd", "max_batch_size": 4 << 20}
 )
 _LOGGER = logging.getLogger("streams.emit")
 

@@ -122,7 +122,7 @@ async def _emit(
     partitions = await _partitions(kafka, environ, patience)
     registry = SchemaRegistry.load(default_schema_dir())
     report = EmitReport({f"{kafka.prefix}.{EVENT_TOPICS[kind]}": 0 for kind in EVENT_TYPES})
-    options = {"acks": "all", "enable_idempotence": True, "compression_type": "lz4", "max_batch_size": BATCH_BYTES}
+    options = {"acks": "all", "enable_idempotence": True, "compression_type": "zstd", "max_batch_size": BATCH_BYTES}
     request_ms = int(patience * 1_000)
     producer = AIOKafkaProducer(**client_settings(kafka, environ), **options, request_timeout_ms=request_ms)
     async with connected(producer, producer.stop, kafka.brokers, patience):

@@ -111,7 +111,7 @@ class Joining:
         offsets = np.array([record.offset for record in records], np.int64)
         values = [record.value for record in records]
         block = decode_datums(values, self._source(topic), offsets, self.registry)
-        # The broker's clock, not this host's: the same record is from the future or not, whoever reads it and when.
+        # The broker's clock when it took the block, not this host's when it reads it, which may be days later or wrong.
         yield from self.upstream.process(block, records[-1].timestamp * 1_000)
 
     def _end(self, topic: str, latest: int) -> Rows:

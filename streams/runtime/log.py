@@ -132,7 +132,6 @@ async def open_log(kafka: KafkaConfig, environ: Mapping[str, str], patience: flo
         **settings,
         acks="all",
         enable_idempotence=True,
-        compression_type="lz4",
         max_batch_size=_BATCH_BYTES,
         max_request_size=4 * KafkaLog.record_bytes,
         linger_ms=_LINGER_MS,

@@ -2,7 +2,8 @@
 Packing: nested plain data, arrays and tables as bytes, as checkpoints, summaries and snapshots hold them.
 
 MessagePack holds the nesting, with arrays as NumPy's .npy and tables as Arrow IPC: no pickle, so that reading runs no
-code. Before all stands a digest: one wrong bit in a sum would restore to numbers that are wrong and look right.
+code. All of it is compressed with Zstandard at its quickest; Kafka's clients have nothing left to compress. Before it
+stand its length and a digest: one wrong bit in a sum would restore to numbers that are wrong and look right.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ import pyarrow as pa
 from streams.errors import StateCorrupt
 
 _ARRAY, _TABLE = 1, 2
-_DIGEST_BYTES = 16
+_DIGEST_BYTES, _LENGTH_BYTES = 16, 8
+_COMPRESSION, _LEVEL = "zstd", 1
 
 
 def encode(value: Any) -> bytes:
     """Return nested dictionaries and lists of plain data, arrays and Arrow tables as bytes."""
-    content = msgspec.msgpack.Encoder(enc_hook=_encode).encode(value)
+    plain = msgspec.msgpack.Encoder(enc_hook=_encode).encode(value)
+    compressed: bytes = _codec().compress(plain, asbytes=True)
+    content = len(plain).to_bytes(_LENGTH_BYTES, "big") + compressed
     return _digest(content) + content
 
 
@@ -40,9 +44,15 @@ def decode(data: bytes, what: str) -> Any:
     if data[:_DIGEST_BYTES] != _digest(content):
         raise StateCorrupt(f"{what} of {len(data)} bytes is damaged: its digest is another; replay from the start")
     try:
-        return msgspec.msgpack.Decoder(ext_hook=_decode).decode(content)
-    except (msgspec.DecodeError, ValueError) as error:
+        length = int.from_bytes(content[:_LENGTH_BYTES], "big")
+        plain = _codec().decompress(memoryview(content)[_LENGTH_BYTES:], length)
+        return msgspec.msgpack.Decoder(ext_hook=_decode).decode(plain)
+    except (msgspec.DecodeError, ValueError, OSError) as error:
         raise StateCorrupt(f"{what} of {len(data)} bytes is damaged: {error}") from error
+
+
+def _codec() -> pa.Codec:
+    return pa.Codec(_COMPRESSION, compression_level=_LEVEL)
 
 
 def _digest(content: bytes) -> bytes:

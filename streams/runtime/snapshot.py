@@ -41,4 +41,5 @@ def load(data: bytes, config: Config) -> Pipeline:
 
 def fingerprint(config: Config) -> int:
     """Return a number that changes when the configuration does, but for how Kafka is read."""
-    return hash_text(config.model_dump_json(exclude={"kafka", "idle_timeout"}))
+    # Without what is as by default: a key that a later version adds must not make every checkpoint worthless.
+    return hash_text(config.model_dump_json(exclude={"kafka", "idle_timeout"}, exclude_defaults=True))

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from streams.core.watermark import NEVER
+from streams.errors import UsageError
 from streams.runtime.watchdog import Watchdog
 from streams.runtime.worker import Part, Worker
 
@@ -79,10 +80,11 @@ async def serving(worker: Worker, watchdog: Watchdog, address: tuple[str, int]) 
 
     Raises
     ------
-    OSError
+    UsageError
         The address cannot be listened on.
     """
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     registry.register(WorkerCollector(worker, watchdog))
     application = web.Application()
     application.add_routes(
@@ -95,13 +97,21 @@ async def serving(worker: Worker, watchdog: Watchdog, address: tuple[str, int]) 
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, *address)
-        await site.start()
+        await _listen(runner, address)
         port = int(runner.addresses[0][1])
         log.info("health, readiness and metrics on http://%s:%d", address[0], port)
         yield port
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, address: tuple[str, int]) -> None:
+    try:
+        await web.TCPSite(runner, *address).start()
+    except OSError as error:
+        raise UsageError(
+            f"--web {address[0]}:{address[1]} cannot be used: {error.strerror or error}; name another address or port"
+        ) from error
 
 
 async def _health(watchdog: Watchdog) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def write_stretches(demo: Path, directory: Path, events: int, stretches: int) ->
     bounds = [*times[:: -(-events // stretches)].tolist(), int(times[-1]) + 1]
     directory.mkdir(parents=True, exist_ok=True)
     files = []
-    for number, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for number, (first, last) in enumerate(pairwise(bounds)):
         written = []
         for kind, table in tables.items():
             at = np.asarray(table["event_time"])

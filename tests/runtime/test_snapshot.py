@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from streams.config import Config, parse_config
@@ -118,8 +119,9 @@ def test_configuration_that_says_the_same_otherwise_is_the_same(saved: bytes) ->
 
 
 def test_snapshot_holds_no_pickle(saved: bytes) -> None:
-    """A snapshot is a digest and MessagePack: reading one runs no code."""
-    whole = msgspec.msgpack.decode(saved[16:])
+    """A snapshot is a digest, a length and compressed MessagePack: reading one runs no code."""
+    length = int.from_bytes(saved[16:24], "big")
+    whole = msgspec.msgpack.decode(pa.Codec("zstd").decompress(saved[24:], length))
 
     assert whole["version"] == 1
     assert set(whole) == {"version", "config", "state"}

@@ -15,6 +15,7 @@ _PASSING = frozenset(
     {
         159,  # TIMEOUT_EXCEEDED
         198,  # DNS_ERROR
+        201,  # QUOTA_EXCEEDED
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
         203,  # NO_FREE_CONNECTION
         209,  # SOCKET_TIMEOUT
@@ -24,10 +25,14 @@ _PASSING = frozenset(
         242,  # TABLE_IS_READ_ONLY
         243,  # NOT_ENOUGH_SPACE
         252,  # TOO_MANY_PARTS
+        279,  # ALL_CONNECTION_TRIES_FAILED
         285,  # TOO_FEW_LIVE_REPLICAS
+        286,  # UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
         319,  # UNKNOWN_STATUS_OF_INSERT
         394,  # QUERY_WAS_CANCELLED
         425,  # SYSTEM_ERROR
+        439,  # CANNOT_SCHEDULE_TASK
+        745,  # SERVER_OVERLOADED
         999,  # KEEPER_EXCEPTION
     }
 )
@@ -35,7 +40,8 @@ _ADVICE = {
     50: "give the column a type, such as CAST(... AS Nullable(String))",  # UNKNOWN_TYPE
     60: "if the store is new, `streams replay` into it first: that makes its tables",  # UNKNOWN_TABLE
     81: "create the database first, or name another in the DSN",  # UNKNOWN_DATABASE
-    164: "this connection only reads",  # READONLY
+    164: "this connection or its user may only read",  # READONLY
+    497: "grant the user SELECT, INSERT and, for `streams migrate`, CREATE TABLE and CREATE VIEW",  # ACCESS_DENIED
     516: "check user and password in the DSN",  # AUTHENTICATION_FAILED
 }
 # What surrounds the message proper: codes before it, the server's version and address behind it.
@@ -44,7 +50,9 @@ _NOISE = re.compile(
     r"|\s*\(version [^()]*(\([^()]*\))?\)\.?|\s*\(for url [^()]*\)|, Stack trace.*|\n.*",
     re.DOTALL,
 )
-_HTTP_SERVER_FAULT = re.compile(r"HTTP status 5\d\d")
+# From a proxy or a gateway: it waited too long, too many ask, or what is behind it does not answer.
+_HTTP_PASSING = re.compile(r"HTTP status (408|429|5\d\d)")
+_DISK_FULL = "No space left on device"  # said under several codes, by whichever part of ClickHouse wrote
 
 
 @contextmanager
@@ -94,6 +102,6 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _passes(error: Error) -> bool:
     if error.code is not None:
-        return error.code in _PASSING
+        return error.code in _PASSING or _DISK_FULL in str(error)
     # No code: the message is not ClickHouse's own. Either the transport failed, or something in between answered.
-    return isinstance(error, OperationalError) or _HTTP_SERVER_FAULT.search(str(error)) is not None
+    return isinstance(error, OperationalError) or _HTTP_PASSING.search(str(error)) is not None

@@ -8,7 +8,7 @@ import pytest
 from streams.errors import StoreError
 from streams.sinks.clickhouse.store import Store, open_store
 
-ALL = ["001_tables", "002_quality"]
+ALL = ["001_tables", "002_quality", "003_intake"]
 
 
 def test_migrations_are_applied_once(directory: Path) -> None:
@@ -32,11 +32,13 @@ def test_a_dry_run_changes_nothing(directory: Path) -> None:
 def test_what_is_missing_is_made_up(store: Store) -> None:
     """A store that has the first migration only gets the others."""
     store._writer.command("DROP VIEW quality")
-    store._writer.command("DELETE FROM schema_versions WHERE version = 2")
+    store._writer.command("DROP TABLE intake")
+    store._writer.command("DELETE FROM schema_versions WHERE version > 1")
 
     assert store.migrate(dry_run=True) == ALL[1:]
     assert store.migrate() == ALL[1:]
     assert store.query("SELECT count() AS n FROM quality").num_rows == 1
+    assert store.query("SELECT count() AS n FROM intake").num_rows == 1
 
 
 def test_two_migrators_at_once_do_no_harm(store: Store) -> None:
