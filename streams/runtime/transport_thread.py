@@ -25,7 +25,8 @@ from streams.errors import StreamsError
 Offsets = Mapping[tuple[str, int], int]
 log = logging.getLogger(__name__)
 
-_FETCH_MAX_WAIT_MS = 100  # how long a broker may hold back a fetch that found nothing: latency when little comes
+# A block costs some milliseconds however small it is: a broker gathers this much for a fetch, but for so long at most.
+_FETCH_MIN_BYTES, _FETCH_MAX_WAIT_MS = 512 << 10, 250
 _COMMIT_SECONDS = 5.0  # a commit is advice to people and tools; it is given up rather than waited for
 _WATCH_SECONDS = 1.0
 
@@ -96,6 +97,7 @@ class BlockThread(AIOKafkaConsumerThread):
             auto_offset_reset="earliest",  # where retention has deleted what the work asks for
             max_poll_records=self.limits.block_records,
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1e3),
+            fetch_min_bytes=_FETCH_MIN_BYTES,
             fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
             session_timeout_ms=int(conf.broker_session_timeout * 1e3),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1e3),

@@ -37,6 +37,7 @@ _RECOVERIES = 4  # partitions recovered at the same time
 _ACCOUNT_SECONDS = 5.0  # between two rows of the accounts of a partition: counting what waits looks at all of it
 _WINDOW_SHARE = 4.0  # windows are shown again after so many times as long as showing them took
 _LAST_SAVE_SECONDS = 3.0
+_WAY = 0.6  # of a tick: how long summaries are given to come back, before windows are shown
 
 
 class Offsets(Protocol):
@@ -71,6 +72,10 @@ class Part:
     show_at: float = 0.0
     saved_at: float = 0.0
     outbox: list[Message] = field(default_factory=list)
+
+
+Save = Callable[[Part, bool], Awaitable[None]]
+"""Saves one kind of work on a partition; the flag says that it is the last time."""
 
 
 class Worker:
@@ -155,7 +160,7 @@ class Worker:
 
     async def revoked(self, partitions: frozenset[int]) -> None:
         """Save what can be saved soon, and keep the state: most partitions come back at once."""
-        saved = asyncio.create_task(self._save_all(self.parts.keys() & partitions, last=True))
+        saved = asyncio.create_task(self._save_all(partitions, (self._save_join, self._save_windows), last=True))
         done, _ = await asyncio.wait({saved}, timeout=_LAST_SAVE_SECONDS)
         if not done:
             log.warning("the last checkpoint of partitions %s takes too long and is left", sorted(partitions))
@@ -249,37 +254,40 @@ class Worker:
     # The clock.
 
     async def _tick_for_ever(self) -> None:
+        """Save joins and show windows in turn, at a distance in which summaries come back through the brokers."""
         while True:
-            await asyncio.sleep(self._pace.tick)
-            await self.tick()
+            await asyncio.sleep((1.0 - _WAY) * self._pace.tick)
+            await self._save_all(self.parts.keys(), (self._save_join,))
+            await asyncio.sleep(_WAY * self._pace.tick)
+            await self._save_all(self.parts.keys(), (self._save_windows,))
 
     async def tick(self) -> None:
         """Save and show everything that has changed."""
-        await self._save_all(set(self.parts), last=False)
+        await self._save_all(self.parts.keys(), (self._save_join, self._save_windows))
 
-    async def _save_all(self, partitions: Iterable[int], *, last: bool) -> None:
+    async def _save_all(self, partitions: Iterable[int], saves: Iterable[Save], *, last: bool = False) -> None:
         async with self._saving:
             self._busy = True
             chosen = {n: self.parts[n] for n in sorted(partitions) if n in self.parts and n not in self.lost}
             for number, part in chosen.items():
                 self._rest(number, part)
-            await self._each(chosen, lambda part: self._save_join(part, last=last))
-            await self._each(chosen, lambda part: self._save_windows(part, last=last))
+            for save in saves:
+                await self._each(chosen, save, last=last)
             self._busy = False
 
-    async def _each(self, parts: Mapping[int, Part], save: Callable[[Part], Awaitable[None]]) -> None:
+    async def _each(self, parts: Mapping[int, Part], save: Save, *, last: bool) -> None:
         """Save partitions side by side; one that somebody else has taken over is worked on no longer."""
 
         async def guarded(number: int, part: Part) -> None:
             try:
-                await save(part)
+                await save(part, last)
             except TakenOver as error:
                 log.warning("%s; it is left to the other worker", error)
                 self.lost.add(number)
 
         await asyncio.gather(*(guarded(number, part) for number, part in parts.items() if number not in self.lost))
 
-    async def _save_join(self, part: Part, *, last: bool) -> None:
+    async def _save_join(self, part: Part, last: bool) -> None:
         """Write what was joined, then send what was summed up: a summary that was sent is one that stays."""
         captured = part.joining.capture()
         now = self._clock()
@@ -309,7 +317,7 @@ class Worker:
         if self._group is not None:
             await self._group.commit({(topic, part.joining.partition): offset for topic, offset in offsets.items()})
 
-    async def _save_windows(self, part: Part, *, last: bool) -> None:
+    async def _save_windows(self, part: Part, last: bool) -> None:
         """Show what has changed; once it is stored, the sums may be written as shown."""
         now = self._clock()
         if now < part.show_at and not last:
