@@ -117,7 +117,7 @@ async def _work(config: Config, environ: Mapping[str, str], settings: Settings, 
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if not await _comes_first(_check_topics(config.kafka, environ, settings.patience), stop):
         return
-    who = f"{settings.instance or socket.gethostname()} {os.getpid()}"
+    who = settings.instance or f"{socket.gethostname()}, process {os.getpid()}"
     pace = Pace(idle=config.idle_timeout / 1e6)
     options = Options(
         f"{config.kafka.prefix}.{GROUP}",

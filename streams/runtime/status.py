@@ -59,6 +59,8 @@ class WorkerCollector(Collector):
         yield self._each("streams_checkpoint_age_seconds", "Since the last checkpoint", worker.checkpoint_age)
         yield self._each("streams_checkpoint_bytes", "Size of what a recovery would read", _checkpoint_bytes)
         yield self._each("streams_waiting_predictions", "Predictions held for their labels", _waiting)
+        skipped = [((str(number),), float(part.skipped)) for number, part in worker.parts.items()]
+        yield _counter("streams_records_skipped", "Records deleted before they were read", skipped, _PARTITION)
         names = ("read", "rejected", "predictions", "outcomes", "joined", "labelling", "orphan", "duplicate", "expired")
         counts = {number: part.joining.upstream.tallies() for number, part in worker.parts.items()}
         for name in names:

@@ -31,6 +31,8 @@ EVENT_TOPICS: Mapping[EventType, str] = {"prediction": "predictions", "outcome":
 SUMMARIES, CLAIMS, CHECKPOINTS = "summaries", "claims", "checkpoints"
 """Names of the topics that workers write for workers, behind the prefix."""
 
+REJECTED = "rejected"
+
 _SET_ON_THE_TOPIC = 1  # "dynamic topic config" among the sources of a setting that DescribeConfigs names
 _EVERY_TOPIC = {
     # A record may have 1 MiB as it was written, and its key comes on top.
@@ -81,7 +83,14 @@ TOPICS: tuple[Topic, ...] = (
     # What the join has summed up leaves its partition, so that a model's sums of all partitions meet in one place.
     Topic(
         SUMMARIES,
-        *("model", "shared", 7 * DAY_MS, "delete", "worker: summarize", ("worker: window", "worker: detect")),
+        *(
+            "input partition, in the partition of the model",
+            "shared",
+            7 * DAY_MS,
+            "delete",
+            "worker: summarize",
+            ("worker: window", "worker: detect"),
+        ),
         "Exact sums of a model's joined events, which merge; made again from the inputs when needed",
     ),
     # One partition keeps what was decided in one order; there are few of them.
@@ -97,8 +106,8 @@ TOPICS: tuple[Topic, ...] = (
     ),
     # For whoever mends a writer; the store has them too, this is for programs.
     Topic(
-        "rejected",
-        *("source", 1, 30 * DAY_MS, "delete", "worker: decode and join", ("owners of services",)),
+        REJECTED,
+        *("source/position", 1, 30 * DAY_MS, "delete", "worker: decode and join", ("owners of services",)),
         "Records that take no part: their bytes as they came, and the reason",
     ),
     # Who works on a partition: the last record. Apart from the state, so that asking where it ends tells all.

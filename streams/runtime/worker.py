@@ -19,14 +19,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+import pyarrow as pa
+
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.config.models import Config
-from streams.pipeline import Rows
 from streams.runtime.checkpoint import Checkpoints, TakenOver, claim
 from streams.runtime.joining import Joining, Message
-from streams.runtime.log import Log
+from streams.runtime.log import Log, Record
 from streams.runtime.snapshot import fingerprint
-from streams.runtime.topics import CHECKPOINTS, EVENT_TOPICS, SUMMARIES
+from streams.runtime.topics import CHECKPOINTS, EVENT_TOPICS, REJECTED, SUMMARIES
 from streams.runtime.transport import Fetch
 from streams.runtime.windowing import Windowing
 from streams.sinks.writer import Writer
@@ -72,6 +74,8 @@ class Part:
     show_at: float = 0.0
     saved_at: float = 0.0
     outbox: list[Message] = field(default_factory=list)
+    rejected: list[Record] = field(default_factory=list)
+    skipped: int = 0
 
 
 Save = Callable[[Part, bool], Awaitable[None]]
@@ -184,10 +188,23 @@ class Worker:
             return
         part.heard[fetch.topic] = self._clock()
         if fetch.topic in self.inputs:
-            self._add(part.joining.take(fetch.topic, fetch.records))
+            self._note_gap(part, fetch)
+            for table, rows in part.joining.take(fetch.topic, fetch.records):
+                self.writer.add(table, rows)
+                if table == "rejected":
+                    part.rejected += dead_letters(rows)
             await self.writer.room()
         else:
             part.windowing.take(fetch.records)
+
+    @staticmethod
+    def _note_gap(part: Part, fetch: Fetch) -> None:
+        """Say so when records are gone that should have been read: retention was shorter than the lag."""
+        gap = fetch.records[0].offset - part.joining.positions[fetch.topic]
+        if gap > 0:
+            part.skipped += gap
+            where = f"{fetch.topic}, partition {fetch.partition}"
+            log.warning("%s: %d offsets before %d are not there any more", where, gap, fetch.records[0].offset)
 
     # What is said of it.
 
@@ -297,6 +314,9 @@ class Worker:
         if captured is not None or part.outbox:
             await self.writer.flush()
         await self._send(part)
+        if part.rejected:
+            letters, part.rejected = part.rejected, []
+            await self._log.append(REJECTED, 0, letters)
         if captured is not None:
             await part.joining.save(captured)
             part.outbox, part.saved_at = list(captured.messages), self._clock()
@@ -323,7 +343,8 @@ class Worker:
         if now < part.show_at and not last:
             return
         started = time.perf_counter()
-        self._add(part.windowing.show())
+        for table, rows in part.windowing.show():
+            self.writer.add(table, rows)
         captured = part.windowing.capture(whole=last)
         part.show_at = now + _WINDOW_SHARE * (time.perf_counter() - started)
         await self.writer.flush()
@@ -339,9 +360,13 @@ class Worker:
             if at_end and self._clock() - part.heard[topic] >= self._pace.idle:
                 part.joining.rest(topic)
 
-    def _add(self, rows: Rows) -> None:
-        for table, batch in rows:
-            self.writer.add(table, batch)
+
+def dead_letters(rows: pa.Table) -> list[Record]:
+    """Rows of the table `rejected` as records: JSON with the bytes in Base64, by the place where each was read."""
+    return [
+        (f"{row['source']}/{row['position']}".encode(), msgspec.json.encode(row))  # msgspec writes bytes as Base64
+        for row in rows.to_pylist()
+    ]
 
 
 def _is_settled(part: Part) -> bool:
