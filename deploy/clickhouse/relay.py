@@ -4,7 +4,8 @@ A ClickHouse server as far as its HTTP interface goes: requests are answered by 
 For tests and demos, where several processes need one store. `python deploy/clickhouse/relay.py DIRECTORY --port 8123`
 runs it in the foreground; `relay` runs it from Python. Each request has an engine connection of its own, as on a
 server, where nothing is kept between requests. Faults can be put before the answers: an HTTP status without a word
-from ClickHouse, or a connection that breaks. Not for production: one user, no passwords, no encryption.
+from ClickHouse, a connection that breaks, or a refusal as ClickHouse words it. Not for production: one user, no
+passwords, no encryption.
 """
 # ruff: noqa: INP001, T201
 
@@ -31,12 +32,29 @@ _OWN = ("query", "database", "query_id", "wait_end_of_query", "client_protocol_v
 _OWN_PREFIXES = ("send_progress", "http_headers_progress", "enable_http", "cancel_http")
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """An answer of ClickHouse's own: the code of an error, and what it says."""
+
+    code: int
+    text: str
+
+
+Fault = int | Refusal
+"""An HTTP status without a word from ClickHouse, `BREAK`, or a refusal."""
+
+
 @dataclass
 class Relay:
-    """A running relay: where it listens, what to answer wrongly next, and what it was asked to insert."""
+    """
+    A running relay: where it listens, what to answer wrongly, and what it was asked to insert.
+
+    `faults` are the next answers, each once; `outage` is the answer to every insert for as long as it is set.
+    """
 
     port: int
-    faults: deque[int] = field(default_factory=deque)
+    faults: deque[Fault] = field(default_factory=deque)
+    outage: Fault | None = None
     inserts: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -71,10 +89,12 @@ class _Handler(BaseHTTPRequestHandler):
         state: Relay = self.server.state  # type: ignore[attr-defined]
         parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         body = self._body()
-        if b"INSERT INTO" in (parameters.get("query", "").encode() + body)[:20]:
+        inserts = b"INSERT INTO" in (parameters.get("query", "").encode() + body)[:20]
+        if inserts:
             state.inserts.append(parameters)
-        if state.faults:
-            self._fail(state.faults.popleft())
+        fault = state.faults.popleft() if state.faults else state.outage if inserts else None
+        if fault is not None:
+            self._fail(fault)
             return
         try:
             answer, shape = _execute(self.server.path, parameters, body)  # type: ignore[attr-defined]
@@ -99,10 +119,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
 
-    def _fail(self, status: int) -> None:
+    def _fail(self, fault: Fault) -> None:
         self.close_connection = True
-        if status != BREAK:
-            self._answer(status, b"upstream is not there", {})
+        if isinstance(fault, Refusal):
+            text = f"Code: {fault.code}. DB::Exception: {fault.text}"
+            self._answer(500, text.encode(), {"X-ClickHouse-Exception-Code": str(fault.code)})
+        elif fault != BREAK:
+            self._answer(fault, b"upstream is not there", {})
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

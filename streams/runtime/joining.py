@@ -9,6 +9,7 @@ therefore decided once, however often a worker dies around them: the window stag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ from streams.runtime.checkpoint import Checkpoints
 from streams.runtime.kafka import shard_of
 from streams.runtime.packing import decode, encode
 
+_TIME_IN_HEADER = re.compile(rb"[0-9]{1,18}")  # what fits into 64 bits
 _SMALL = 1 << 20  # bytes of deltas that are left as they are
 _BASE_SHARE = 2  # bytes of base that are written for each byte of deltas, so that old deltas become superfluous
 
@@ -101,11 +103,19 @@ class Joining:
         """Take a block of one topic; what was read before is passed over."""
         records = [record for record in records if record.offset >= self.positions[topic]]
         for part in _between_ends(records):
-            if part[0].value is None and END_HEADER in dict(part[0].headers):
-                yield from self._end(topic, int(dict(part[0].headers)[END_HEADER]))
+            latest = self._ended_at(part[0])
+            if latest is not None:
+                yield from self._end(topic, latest)
             else:
                 yield from self._process(topic, part)
             self.positions[topic] = part[-1].offset + 1
+
+    def _ended_at(self, record: ConsumerRecord) -> int | None:
+        """Event time at which a record says that its input ended; None if it does not, or names none that can be."""
+        said = dict(record.headers).get(END_HEADER) if record.value is None else None
+        if said is None or not _TIME_IN_HEADER.fullmatch(said):
+            return None
+        return int(said) if int(said) <= record.timestamp * 1_000 + self.config.max_future else None
 
     def _process(self, topic: str, records: Sequence[ConsumerRecord]) -> Rows:
         offsets = np.array([record.offset for record in records], np.int64)

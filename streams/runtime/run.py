@@ -19,7 +19,7 @@ from streams.errors import StoreUnavailable, UsageError
 from streams.runtime.app import Options, serve
 from streams.runtime.log import open_log
 from streams.runtime.status import serving
-from streams.runtime.topics import TOPICS, administrating, describe, plan, wanted
+from streams.runtime.topics import REJECTED, TOPICS, administrating, describe, plan, wanted
 from streams.runtime.watchdog import Watchdog
 from streams.runtime.worker import Pace, Worker
 from streams.sinks.clickhouse.retry import ONCE, Retry
@@ -159,7 +159,7 @@ async def _check_topics(kafka: KafkaConfig, environ: Mapping[str, str], patience
         No broker answered.
     """
     log.info("looking for Kafka at %s, for at most %g s", ", ".join(kafka.brokers), patience)
-    want = wanted(kafka, [topic for topic in TOPICS if topic.partitions == "shared"])
+    want = wanted(kafka, [topic for topic in TOPICS if topic.partitions == "shared" or topic.name == REJECTED])
     async with administrating(kafka, environ, patience) as admin:
         have = await describe(admin, want)
     missing = [topic.name for topic in want if topic.name not in {one.name for one in have}]

@@ -24,11 +24,12 @@ import pyarrow as pa
 
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.config.models import Config
+from streams.errors import StreamsError
 from streams.runtime.checkpoint import Checkpoints, TakenOver, claim
 from streams.runtime.joining import Joining, Message
 from streams.runtime.log import Log, Record
 from streams.runtime.snapshot import fingerprint
-from streams.runtime.topics import CHECKPOINTS, EVENT_TOPICS, REJECTED, SUMMARIES
+from streams.runtime.topics import CHECKPOINTS, CLAIMS, EVENT_TOPICS, REJECTED, SUMMARIES
 from streams.runtime.transport import Fetch
 from streams.runtime.windowing import Windowing
 from streams.sinks.writer import Writer
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 _RECOVERIES = 4  # partitions recovered at the same time
 _ACCOUNT_SECONDS = 5.0  # between two rows of the accounts of a partition: counting what waits looks at all of it
 _WINDOW_SHARE = 4.0  # windows are shown again after so many times as long as showing them took
+_WINDOWS_SAVED_SECONDS = 3_600.0  # far less than summaries are kept: what is older is never merged again
 _LAST_SAVE_SECONDS = 3.0
 _WAY = 0.6  # of a tick: how long summaries are given to come back, before windows are shown
 
@@ -73,6 +75,7 @@ class Part:
     accounted: float = 0.0
     show_at: float = 0.0
     saved_at: float = 0.0
+    windowed: float = 0.0
     outbox: list[Message] = field(default_factory=list)
     rejected: list[Record] = field(default_factory=list)
     skipped: int = 0
@@ -246,8 +249,17 @@ class Worker:
         try:
             await part.joining.checkpoints.claim.check()
         except TakenOver:
+            await self._refuse_a_double(partition)
             return None
         return part
+
+    async def _refuse_a_double(self, partition: int) -> None:
+        """Raise if whoever took over what was ours has our name: both would drive each other out for ever."""
+        owner = (await self._log.read(CLAIMS, partition)).get(str(partition).encode(), b"").decode()
+        if owner == self._who:
+            raise StreamsError(
+                f"another worker named {owner} has taken over partition {partition}; give each an --instance of its own"
+            )
 
     async def _recovered(self, partition: int) -> Part:
         started = time.monotonic()
@@ -258,6 +270,7 @@ class Worker:
         joining = Joining(self._config, partition, many, self.inputs, joins, self._registry)
         windowing = Windowing(self._config, partition, many, windows)
         part = Part(joining, windowing, dict.fromkeys(self.topics, self._clock()), saved_at=self._clock())
+        part.windowed = part.saved_at
         if (found := await windows.recover(held)) is not None:
             windowing.restore(*found)
         if (found := await joins.recover(held)) is not None:
@@ -345,10 +358,11 @@ class Worker:
         started = time.perf_counter()
         for table, rows in part.windowing.show():
             self.writer.add(table, rows)
-        captured = part.windowing.capture(whole=last)
+        captured = part.windowing.capture(whole=last or now - part.windowed >= _WINDOWS_SAVED_SECONDS)
         part.show_at = now + _WINDOW_SHARE * (time.perf_counter() - started)
         await self.writer.flush()
         if captured is not None:
+            part.windowed = now
             await part.windowing.save(captured)
             await self._commit(part, {self.topics[-1]: captured["position"]})
 

@@ -220,3 +220,43 @@ def test_a_flood_of_values_waits_in_bounded_numbers() -> None:
 
     assert shown(groups, flooded) == ["@1", f"{OTHER}@1"]
     assert groups.overflow == 1
+
+
+def test_a_cohort_keeps_its_meaning_where_it_has_another_number() -> None:
+    """Named in one registry and adopted in another it counts in the same groups, first seen at the same time."""
+    here, there = Groups({"m": BY_CITY}), Groups({"m": BY_CITY})
+    for city in "xyz":
+        see(there, city, 50)
+    cohort = see(here, "a", 7, "2")
+    adopted = there.adopt(here.name(cohort))
+    there.admit(8)
+
+    assert adopted != cohort
+    assert shown(there, adopted) == shown(here, cohort) == ["@2", "a@2"]
+    assert list(there.decisions()) == [(of_city("a"), 7, "admitted")]
+    assert there.adopt(here.name(cohort)) == adopted
+
+
+def test_the_earliest_first_time_of_all_registries_decides() -> None:
+    """Whichever registry's cohort is adopted last."""
+    sides = [Groups({"m": BY_CITY}) for _ in range(2)]
+    together = Groups({"m": SlicePlan(((), ("city",)), 1)})
+    names = [sides[0].name(see(sides[0], "a", 20)), sides[1].name(see(sides[1], "a", 10))]
+    for name in (together.name(see(together, "b", 15)), *names):
+        together.adopt(name)
+    together.admit(FOREVER)
+
+    assert list(together.decisions()) == [(of_city("b"), 15, "overflow"), (of_city("a"), 10, "admitted")]
+
+
+def test_a_flood_of_one_model_leaves_the_others_their_undecided_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each model may have so many groups that wait for their decision, whatever the others have."""
+    monkeypatch.setattr(module, "MAX_UNDECIDED", 3)
+    groups = Groups({"m": BY_CITY, "n": BY_CITY})
+    for number in range(5):
+        see(groups, f"city {number}", number)
+    other = groups.cohort("n", "1", {"city": "z"}, 9)
+    groups.admit(FOREVER)
+
+    assert shown(groups, other) == ["@1", "z@1"]
+    assert (of_city("z", "n"), 9, "admitted") in list(groups.decisions())

@@ -149,3 +149,52 @@ def test_an_empty_store_finds_nothing() -> None:
     assert (len(runs), len(query), len(at)) == (0, 0, 0)
     assert runs.take(at)["value"].dtype == np.float64
     assert runs.remove(np.empty(0, np.bool_))["key"].dtype == np.uint64
+
+
+def test_each_change_is_told_once() -> None:
+    """New rows, and rows of which a column was put, since one last asked; moving between runs changes nothing."""
+    runs = Runs(DTYPES)
+    runs.insert(columns([(key, key, 0.0) for key in (5, 3, 9)]))
+    first = sorted(runs.changed()["key"].tolist())
+    _, at = runs.find(np.array([3], np.uint64))
+    runs.put("value", at, np.array([7.0]))
+    runs.insert(columns([(4, 4, 0.0)]))
+    second = runs.changed()
+
+    assert first == [3, 5, 9]
+    assert sorted(zip(second["key"].tolist(), second["value"].tolist(), strict=True)) == [(3, 7.0), (4, 0.0)]
+    assert set(second) == set(DTYPES)
+    assert runs.changed()["key"].tolist() == []
+
+
+def test_a_row_that_is_removed_is_not_told_as_changed() -> None:
+    """What is gone is known from the sweep; the changes of the others stay."""
+    runs = Runs(DTYPES)
+    runs.insert(columns([(key, key, 0.0) for key in range(6)]))
+    runs.remove(runs.column("row") % 2 == 0)
+
+    assert sorted(runs.changed()["row"].tolist()) == [1, 3, 5]
+
+
+def test_rows_between_keys_come_from_all_runs_in_order() -> None:
+    """Both bounds belong to it, whether or not there is such a row, and the order is that of the keys."""
+    runs = Runs(DTYPES)
+    for first, many in ((0, 100), (200, 20), (150, 3)):
+        runs.insert(columns([(key, key, 0.0) for key in range(first, first + many)]))
+
+    assert len(runs._runs) > 1
+    assert runs.between(98, 205)["key"].tolist() == [98, 99, 150, 151, 152, 200, 201, 202, 203, 204, 205]
+    assert runs.between(100, 149)["key"].tolist() == []
+    assert runs.between(2**64 - 1, 2**64 - 1)["key"].tolist() == []
+
+
+def test_restored_rows_are_not_changed() -> None:
+    """They are as they were written, in whatever order they come; what is put after that is a change."""
+    runs = Runs(DTYPES)
+    runs.restore(columns([(9, 1, 0.0), (2, 2, 0.0)]))
+    before = runs.changed()["row"].tolist()
+    query, at = runs.find(np.array([2, 9], np.uint64))
+    runs.put("value", at[query == 0], np.array([1.0]))
+
+    assert (before, sorted(query.tolist())) == ([], [0, 1])
+    assert runs.changed()["row"].tolist() == [2]

@@ -133,3 +133,56 @@ def test_a_snapshot_stays_what_it_was() -> None:
     copy.restore(saved)
 
     assert copy.value() == 90
+
+
+def test_an_idle_input_holds_nothing_back_until_it_shows_an_event() -> None:
+    """While it rests the watermark follows the others; then it counts again, and takes nothing back."""
+    marks = Watermarks(10)
+    for source, time in (("slow", 100), ("fast", 500)):
+        marks.see(source, time)
+    marks.rest("slow")
+    resting = marks.value()
+    marks.see("slow", 150)
+    marks.see("fast", 900)
+    awake = marks.value()
+    marks.see("slow", 800)
+
+    assert (resting, awake, marks.value()) == (490, 490, 790)
+
+
+def test_when_all_inputs_rest_the_watermark_stays() -> None:
+    """Nobody knows what is still to come; ending would say that nothing is."""
+    marks = Watermarks(10)
+    for source in ("a", "b"):
+        marks.see(source, 100)
+        marks.rest(source)
+
+    assert (marks.value(), marks.all_ended()) == (NEVER, False)
+
+
+def test_an_input_that_goes_on_has_not_ended() -> None:
+    """It is waited for again, and the watermark does not go back."""
+    marks = Watermarks(10)
+    for source in ("a", "b"):
+        marks.see(source, 100)
+        marks.close(source)
+    ended = (marks.all_ended(), marks.value())
+    marks.see("a", 101)
+    marks.see("b", 500)
+
+    assert ended == (True, 100)
+    assert (marks.all_ended(), marks.value()) == (False, 100)
+    marks.close("b")
+    marks.see("a", 300)
+    assert marks.value() == 290
+
+
+def test_none_has_ended_where_there_is_none() -> None:
+    """Without inputs nothing has ended; with one that is open not all have."""
+    marks = Watermarks(10)
+    without = marks.all_ended()
+    marks.see("a", 1)
+    marks.close("a")
+    marks.open("b")
+
+    assert (without, marks.all_ended()) == (False, False)

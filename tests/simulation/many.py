@@ -10,6 +10,7 @@ import sys
 from tests.simulation.test_simulation import check
 
 _REPORT_EVERY = 1_000
+_CHUNK = 5
 
 
 def attempt(seed: int) -> tuple[int, str | None]:
@@ -27,10 +28,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Simulate worlds of workers and accidents.")
     parser.add_argument("--seeds", type=int, default=100_000)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--processes", type=int, help="how many at a time; all processors if not given")
     given = parser.parse_args()
-    with multiprocessing.Pool() as pool:
+    with multiprocessing.Pool(given.processes) as pool:
         seeds = range(given.first, given.first + given.seeds)
-        for done, (seed, wrong) in enumerate(pool.imap_unordered(attempt, seeds, chunksize=20), 1):
+        for done, (seed, wrong) in enumerate(pool.imap_unordered(attempt, seeds, chunksize=_CHUNK), 1):
             if wrong is not None:
                 again = f'.venv/bin/python -c "from tests.simulation.test_simulation import *; check({seed})"'
                 sys.stderr.write(f"world {seed} went wrong: {wrong}\nto see it again: {again}\n")

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from random import Random
-from typing import Any
 
 import numpy as np
+import pytest
 
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.codecs.wire import END_HEADER
 from streams.codecs.write import to_batch
 from streams.config import Config, parse_config
+from streams.core import join
 from streams.core.block import Batch
+from streams.runtime import joining, windowing
 from streams.runtime.emit import EmitReport, records_of
 from streams.runtime.topics import EVENT_TOPICS
 from tests.driving import Numbers, final_numbers
-from tests.simulation.world import World, virtual_loop
+from tests.simulation.outside import virtual_loop
+from tests.simulation.world import Member, World
 from tests.streams_strategy import Event, Stream, make_arrival, make_stream
 
 ACCIDENTS = ("kill", "freeze", "thaw", "rebalance", "add")
@@ -38,8 +43,19 @@ def stream_of(seed: int) -> Stream:
 
 def simulate(stream: Stream, seed: int) -> World:
     """Run the stream through a world of workers; returns the world at rest, everything read and stored."""
-    with asyncio.Runner(loop_factory=virtual_loop) as runner:
+    with limits(Random(seed)), asyncio.Runner(loop_factory=virtual_loop) as runner:
         return runner.run(_live(stream, seed))
+
+
+@contextmanager
+def limits(rng: Random) -> Iterator[None]:
+    """Lower some limits, so that what workers do rarely with millions of events they do with fifty."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joining, "_SMALL", rng.choice((0, 2_000, 1 << 20)))
+        patch.setattr(windowing, "_SMALL", rng.choice((0, 10_000, 1 << 20)))
+        patch.setattr(windowing, "_MOST_MERGED", rng.choice((1, 10, 5_000)))
+        patch.setattr(join, "_NOT_WAITED_FOR", rng.choice((1, 8, 1_024)))
+        yield
 
 
 async def _live(stream: Stream, seed: int) -> World:
@@ -57,7 +73,7 @@ async def _live(stream: Stream, seed: int) -> World:
         for _ in range(rng.choice((0, 3, 20))):
             await something(world, faults)
     end(world, stream.events)
-    for _ in range(rng.choice((0, 10, 40))):
+    for _ in range(rng.choice((0, 30, 150))):
         await something(world, faults)
     await peace(world)
     return world
@@ -101,13 +117,13 @@ async def something(world: World, faults: float) -> None:
     assert not world.errors, world.errors
 
 
-async def work(member: Any, rng: Random) -> None:
+async def work(member: Member, rng: Random) -> None:
     """Begin something that workers do, without waiting for it."""
     if rng.random() < 0.1:
         member.mood = rng.choice(list(MOODS))
     action = rng.choice(MOODS[member.mood])
     if action == "tick":
-        member.begin(member.worker.tick)
+        member.begin_tick()
     else:
         member.begin(partial(member.deliver, action))
 
@@ -135,12 +151,11 @@ async def accident(world: World, faults: float) -> None:
 async def peace(world: World) -> None:
     """Let everybody wake up and finish, without further accidents, until nothing is left to read or to show."""
     for member in world.members:
-        member.edge.faults = 0.0
         member.frozen = False
-        member.edge.awake.set()
+        member.edge.calm()
     await _finish(world)
     world.members = [member for member in world.members if not member.edge.dead]
-    world.add(0.0)
+    world.add(0.0).edge.calm()
     await world.rebalance()
     still = 0
     while still < 3:
@@ -154,7 +169,7 @@ async def peace(world: World) -> None:
         assert member.edge.failure is None
 
 
-async def drain(member: Any) -> None:
+async def drain(member: Member) -> None:
     """Deliver a good deal, then tick."""
     for _ in range(30):
         await member.deliver("join")
@@ -163,7 +178,7 @@ async def drain(member: Any) -> None:
 
 
 async def _finish(world: World) -> None:
-    while tasks := [task for member in world.members for task in member.tasks]:
+    while tasks := [*world.kafka.on_their_way, *(task for member in world.members for task in member.tasks)]:
         await asyncio.wait(tasks)
         for task in tasks:
             task.result()

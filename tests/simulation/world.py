@@ -1,209 +1,29 @@
 """
 A world of workers without a broker: a seed decides what is fetched when, who dies, who sleeps, and what is lost.
 
-Everything that a worker can wait for goes through its `Edge`: there it may be held up for some turns of the loop,
-frozen until the others have gone on without it, or end before or after what it asked for was done. So the seed
-chooses any point between two awaits. The log keeps what it has acknowledged and may keep what it has not; it may take
-the first records of an append and not the last; the group forgets, delivers again, and takes workers for dead that
-are not. Time is the loop's own and passes only when nobody has anything to do.
+The log keeps what it has acknowledged and may keep what it has not; it may take the first records of an append and not
+the last, and those of a worker that is dead may arrive when another one has taken over. The group forgets, delivers
+again, and takes workers for dead that are not. Time is the loop's own and passes only when nobody has anything to do.
 """
 
 from __future__ import annotations
 
 import asyncio
-import selectors
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Any
 
-import pyarrow as pa
-from aiokafka.structs import ConsumerRecord
-
 from streams.config import Config
-from streams.errors import StoreUnavailable
 from streams.runtime.kafka import KafkaUnavailable
-from streams.runtime.log import Record
 from streams.runtime.packing import decode
 from streams.runtime.topics import CHECKPOINTS, SUMMARIES
 from streams.runtime.transport import Fetch
 from streams.runtime.worker import Pace, Worker
-from streams.sinks.clickhouse.rows import TableName
 from streams.sinks.writer import Writer
-
-
-class Died(BaseException):
-    """The worker has been killed: nothing in it goes on."""
-
-
-class VirtualTime(selectors.SelectSelector):
-    """A selector that never waits: when there is nothing to do, the time of the next timer has come."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise RuntimeError("everybody waits for somebody: a deadlock")
-        self.now += timeout
-        return []
-
-
-def virtual_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop in virtual time, in which the same seed always gives the same order of everything."""
-    selector = VirtualTime()
-    loop = asyncio.SelectorEventLoop(selector)
-    loop.time = lambda: selector.now  # type: ignore[method-assign]
-    return loop
-
-
-@dataclass
-class Kafka:
-    """What the brokers have: every record ever appended, by (topic, partition)."""
-
-    records: dict[tuple[str, int], list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]] = field(
-        default_factory=dict
-    )
-
-    def append(
-        self,
-        topic: str,
-        partition: int,
-        record: tuple[bytes | None, bytes | None],
-        headers: Sequence[tuple[str, bytes]] = (),
-    ) -> int:
-        held = self.records.setdefault((topic, partition), [])
-        held.append((*record, headers))
-        return len(held) - 1
-
-    def end(self, topic: str, partition: int) -> int:
-        return len(self.records.get((topic, partition), ()))
-
-    def newest(self, topic: str, partition: int) -> dict[bytes, bytes]:
-        """What compaction would leave."""
-        held: dict[bytes, bytes] = {}
-        for key, value, _ in self.records.get((topic, partition), ()):
-            if value is None:
-                held.pop(key or b"", None)
-            else:
-                held[key or b""] = value
-        return held
-
-    def fetch(self, topic: str, partition: int, offset: int, most: int) -> list[ConsumerRecord]:
-        part = self.records.get((topic, partition), [])[offset : offset + most]
-        return [
-            ConsumerRecord(topic, partition, offset + i, FAR_FUTURE_MS, 1, key, value, None, 0, 0, headers)
-            for i, (key, value, headers) in enumerate(part)
-        ]
-
-
-FAR_FUTURE_MS = 4_000_000_000_000
-
-
-@dataclass
-class Tables:
-    """What the store has: every row ever inserted, by table, in order."""
-
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-    def insert(self, table: TableName, batch: pa.Table) -> None:
-        self.rows.setdefault(table, []).extend(batch.to_pylist())
-
-    def newest(self, table: str, key: Sequence[str]) -> list[dict[str, Any]]:
-        """What FINAL would show: of each key the highest revision, the last inserted where equal or without."""
-        held: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for row in self.rows.get(table, ()):
-            place = tuple(row[name] for name in key)
-            before = held.get(place)
-            if before is None or "revision" not in row or table == "orphans" or row["revision"] >= before["revision"]:
-                held[place] = row
-        return list(held.values())
-
-
-@dataclass
-class Edge:
-    """One worker's way to the outside: its log, its store, its group; and where its fate meets it."""
-
-    kafka: Kafka
-    tables: Tables
-    rng: Random
-    faults: float
-    dead: bool = False
-    awake: asyncio.Event = field(default_factory=asyncio.Event)
-    committed: dict[tuple[str, int], int] = field(default_factory=dict)
-    failure: BaseException | None = None
-
-    def __post_init__(self) -> None:
-        self.awake.set()
-        self.record_bytes = self.rng.choice((300, 5_000, 1 << 20))
-
-    async def point(self) -> None:
-        """Wait for some turns; end here if killed meanwhile."""
-        for _ in range(self.rng.choice((0, 1, 1, 2, 5))):
-            await asyncio.sleep(0)
-        await self.awake.wait()
-        if self.dead:
-            raise Died
-
-    def strikes(self) -> bool:
-        return self.rng.random() < self.faults
-
-    # The log.
-
-    async def append(self, topic: str, partition: int, records: Sequence[Record]) -> int:
-        await self.point()
-        lost_from = self.rng.randint(0, len(records)) if self.strikes() else len(records)
-        offset = -1
-        for record in records[:lost_from]:
-            offset = self.kafka.append(topic, partition, record)
-            if self.rng.random() < 0.1:
-                await self.point()
-        await self.point()
-        if lost_from < len(records) or self.strikes():
-            raise KafkaUnavailable("not confirmed, as the seed has it")
-        return offset
-
-    async def read(self, topic: str, partition: int) -> dict[bytes, bytes]:
-        await self.point()
-        held = self.kafka.newest(topic, partition)
-        await self.point()
-        return held
-
-    async def end(self, topic: str, partition: int) -> int:
-        await self.point()
-        end = self.kafka.end(topic, partition)
-        await self.point()
-        return end
-
-    # The store.
-
-    def insert(self, table: TableName, batch: pa.Table) -> None:
-        if self.dead:
-            raise Died
-        before = self.strikes()
-        if not before:
-            self.tables.insert(table, batch)
-        if before or self.strikes():
-            raise StoreUnavailable("away, or the answer was lost, as the seed has it")
-
-    async def run(self, blocking: Callable[[], None]) -> None:
-        await self.point()
-        blocking()
-        await self.point()
-
-    # The group.
-
-    async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        await self.point()
-        self.committed |= offsets
-
-    def known_ends(self) -> Mapping[tuple[str, int], int]:
-        return {part: len(records) for part, records in self.kafka.records.items()}
-
-    def fail(self, error: BaseException) -> None:
-        self.failure = error
+from tests.simulation.edge import Died, Edge
+from tests.simulation.outside import Kafka, Tables
 
 
 class Member:
@@ -220,6 +40,7 @@ class Member:
         self.held: frozenset[int] = frozenset()
         self.frozen = False
         self.mood = "steady"
+        self._ticking: asyncio.Task[None] | None = None
         self._stages = {stage: asyncio.Lock() for stage in ("join", "window")}
 
     def begin(self, action: Callable[[], Any]) -> asyncio.Task[None]:
@@ -237,6 +58,11 @@ class Member:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+    def begin_tick(self) -> None:
+        """Let the clock tick, unless the tick before is not over: there is one clock."""
+        if self._ticking is None or self._ticking.done():
+            self._ticking = self.begin(self.worker.tick)
 
     async def rebalance(self, partitions: frozenset[int]) -> None:
         """Let go of everything and take over what is assigned, as the group has every member do."""

@@ -1,0 +1,104 @@
+"""What a worker does in which order: rows are stored before anything says that they are, and sent sums are saved."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streams.runtime.kafka import KafkaUnavailable
+from streams.runtime.topics import SUMMARIES
+from tests.runtime.held import Held
+from tests.runtime.parts import outcome, prediction
+from tests.simulation.outside import virtual_loop
+
+
+async def holding() -> Held:
+    """Return a worker that holds partition 0 and has read one prediction with its outcome."""
+    held = Held()
+    await held.worker.assigned(frozenset({0}))
+    held.bench.emit(prediction(1, 1), outcome(1, 2))
+    await held.deliver()
+    return held
+
+
+def blobs(held: Held, role: str) -> list[bytes]:
+    """Keys of the state that was saved of a role, without the manifests."""
+    return [key for key in held.bench.log.checkpoints() if key.startswith(role.encode()) and b"manifest" not in key]
+
+
+async def turns() -> None:
+    """Let everything go on until it waits for something."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
+def test_a_tick_saves_sends_and_commits() -> None:
+    """In one go: rows are stored, the checkpoint stands, the summary is sent, the group knows the offsets."""
+
+    async def run() -> None:
+        held = await holding()
+        await held.worker.tick()
+
+        assert len(held.shelf.tables.rows["intake"]) == 1
+        assert blobs(held, "join")
+        assert held.bench.log.kafka.end(SUMMARIES, 0) == 1
+        assert sorted(held.committed.values()) == [0, 1, 1]
+
+    asyncio.run(run())
+
+
+def test_nothing_is_saved_or_sent_before_the_rows_are_stored() -> None:
+    """While the store is away there is no checkpoint, no summary and no commit; they come when it is back."""
+
+    async def run() -> None:
+        held = await holding()
+        held.shelf.away = True
+        ticking = asyncio.create_task(held.worker.tick())
+        await turns()
+        meanwhile = (blobs(held, "join"), held.bench.log.kafka.end(SUMMARIES, 0), dict(held.committed))
+        held.shelf.away = False
+        await ticking
+
+        assert meanwhile == ([], 0, {})
+        assert blobs(held, "join")
+
+    with asyncio.Runner(loop_factory=virtual_loop) as runner:
+        runner.run(run())
+
+
+def test_sums_are_not_saved_before_what_was_shown_is_stored() -> None:
+    """Windows that the store has not taken are shown again by the next owner, since the sums say nothing of them."""
+
+    async def run() -> None:
+        held = await holding()
+        await held.worker.tick()
+        await held.deliver()
+        held.shelf.away = True
+        letting_go = asyncio.create_task(held.worker.revoked(frozenset({0})))
+        await turns()
+        meanwhile = blobs(held, "window")
+        held.shelf.away = False
+        await letting_go
+
+        assert meanwhile == []
+        assert len(blobs(held, "window")) == 1
+        assert held.shelf.tables.rows["windows"]
+
+    with asyncio.Runner(loop_factory=virtual_loop) as runner:
+        runner.run(run())
+
+
+def test_an_append_that_is_not_confirmed_ends_the_tick() -> None:
+    """Nothing follows from it: nothing is sent or committed."""
+
+    async def run() -> None:
+        held = await holding()
+        held.bench.log.left = 0
+        with pytest.raises(KafkaUnavailable):
+            await held.worker.tick()
+
+        assert held.committed == {}
+        assert held.bench.log.kafka.end(SUMMARIES, 0) == 0
+
+    asyncio.run(run())
