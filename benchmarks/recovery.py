@@ -24,8 +24,9 @@ from streams.config import Config, load_config
 from streams.core.groups import CohortName
 from streams.runtime.kafka import at_brokers
 from streams.runtime.log import Log, open_log
+from streams.runtime.part import Part
 from streams.runtime.topics import apply_topics
-from streams.runtime.worker import Pace, Part, Worker
+from streams.runtime.worker import Pace, Worker
 from streams.sinks.writer import Writer
 
 CONFIG = ROOT / "benchmarks" / "latency.yaml"

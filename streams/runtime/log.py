@@ -68,11 +68,13 @@ class KafkaLog:
         """
         name, producer = self._name(topic), self._clients.producer
         try:
-            sent = [await producer.send(name, value, key, partition=partition) for key, value in records]
-            confirmed = await asyncio.gather(*sent)
-        except KafkaError as error:
+            async with asyncio.timeout(self._patience):  # an idempotent producer would try for ever
+                sent = [await producer.send(name, value, key, partition=partition) for key, value in records]
+                confirmed = await asyncio.gather(*sent)
+        except (KafkaError, TimeoutError) as error:
             records_of = f"{len(records)} records for {name}, partition {partition}"
-            raise KafkaUnavailable(f"{records_of}, were not confirmed: {error!r}") from error
+            waited = f"within {self._patience:g} s"
+            raise KafkaUnavailable(f"{records_of}, were not confirmed {waited}: {error!r}") from error
         return int(confirmed[-1].offset)
 
     async def end(self, topic: str, partition: int) -> int:

@@ -18,8 +18,9 @@ from prometheus_client.registry import Collector
 
 from streams.core.watermark import NEVER
 from streams.errors import UsageError
+from streams.runtime.part import Part
 from streams.runtime.watchdog import Watchdog
-from streams.runtime.worker import Part, Worker
+from streams.runtime.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +89,13 @@ async def serving(worker: Worker, watchdog: Watchdog, address: tuple[str, int]) 
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(WorkerCollector(worker, watchdog))
+    answers = _Answers(worker, watchdog, registry)
     application = web.Application()
     application.add_routes(
         [
-            web.get("/health", lambda _: _health(watchdog)),
-            web.get("/ready", lambda _: _ready(worker)),
-            web.get("/metrics", lambda _: _metrics(registry)),
+            web.get("/health", answers.health),
+            web.get("/ready", answers.ready),
+            web.get("/metrics", answers.metrics),
         ]
     )
     runner = web.AppRunner(application, access_log=None)
@@ -116,22 +118,29 @@ async def _listen(runner: web.AppRunner, address: tuple[str, int]) -> None:
         ) from error
 
 
-async def _health(watchdog: Watchdog) -> web.Response:
-    """Healthy as long as something moves, or there is nothing to do."""
-    stalled = watchdog.stalled_for()
-    healthy = stalled < watchdog.patience
-    return web.json_response({"healthy": healthy, "stalled_seconds": stalled}, status=200 if healthy else 503)
+class _Answers:
+    """What is said at each path."""
 
+    def __init__(self, worker: Worker, watchdog: Watchdog, registry: CollectorRegistry) -> None:
+        self._worker = worker
+        self._watchdog = watchdog
+        self._registry = registry
 
-async def _ready(worker: Worker) -> web.Response:
-    """Ready once partitions are held; a worker that is given none has nothing to be ready for, and is not."""
-    held = sorted(worker.parts)
-    answer = {"ready": bool(held), "partitions": held, "settled": worker.settled()}
-    return web.json_response(answer, status=200 if held else 503)
+    async def health(self, _: web.Request) -> web.Response:
+        """Healthy as long as something moves, or there is nothing to do."""
+        stalled = self._watchdog.stalled_for()
+        healthy = stalled < self._watchdog.patience
+        return web.json_response({"healthy": healthy, "stalled_seconds": stalled}, status=200 if healthy else 503)
 
+    async def ready(self, _: web.Request) -> web.Response:
+        """Ready once partitions are held; a worker that is given none has nothing to be ready for, and is not."""
+        held = sorted(self._worker.parts)
+        answer = {"ready": bool(held), "partitions": held, "settled": self._worker.settled()}
+        return web.json_response(answer, status=200 if held else 503)
 
-async def _metrics(registry: CollectorRegistry) -> web.Response:
-    return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def metrics(self, _: web.Request) -> web.Response:
+        """All metrics, as Prometheus reads them."""
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _watermark(part: Part) -> int:

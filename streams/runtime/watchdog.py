@@ -1,5 +1,5 @@
 """
-The watchdog: ends a worker that does not move although there is something to read.
+The watchdog: ends a worker of which a partition does not move although there is something to read.
 
 Whatever the cause, a process that starts again from its checkpoint is better than one that waits for ever. A store that
 is away is no such cause: then waiting is right, and starting again would not help.
@@ -20,26 +20,27 @@ class Stalled(StreamsError):
 
 @dataclass
 class Watchdog:
-    """Watches a worker; `patience` is how many seconds it may stand still."""
+    """Watches each partition of a worker; `patience` is how many seconds one may stand still."""
 
     worker: Worker
     patience: float
-    _read: int = -1
-    _since: float = field(default=0.0)
-
-    def __post_init__(self) -> None:
-        self._since = self.worker.now()
+    _moved: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Note whether anything has moved, or has no need to."""
-        read, waiting = self.worker.positions_read(), sum(self.worker.lag().values())
-        if read != self._read or not waiting or self.worker.writer.state.away_since is not None:
-            self._read, self._since = read, self.worker.now()
+        """Note which partitions have moved, or have no need to."""
+        lag, away = self.worker.lag(), self.worker.writer.state.away_since is not None
+        behind = {number for (_, number), records in lag.items() if records}
+        now, before = self.worker.now(), self._moved
+        self._moved = {}
+        for number in self.worker.held():
+            read = self.worker.read(number)
+            stands = number in before and before[number][0] == read and number in behind and not away
+            self._moved[number] = before[number] if stands else (read, now)
 
     def stalled_for(self) -> float:
-        """Seconds for which nothing has moved."""
+        """Seconds for which the partition that has stood still for longest has not moved."""
         self.look()
-        return self.worker.now() - self._since
+        return max((self.worker.now() - since for _, since in self._moved.values()), default=0.0)
 
     async def watch(self, every: float = 1.0) -> None:
         """

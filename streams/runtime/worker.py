@@ -16,18 +16,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
-
-import msgspec
-import pyarrow as pa
 
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.config.models import Config
 from streams.errors import StreamsError
 from streams.runtime.checkpoint import Checkpoints, TakenOver, claim
-from streams.runtime.joining import Joining, Message
-from streams.runtime.log import Log, Record
+from streams.runtime.joining import Joining
+from streams.runtime.log import Log
+from streams.runtime.part import Part, dead_letters
 from streams.runtime.snapshot import fingerprint
 from streams.runtime.topics import CHECKPOINTS, CLAIMS, EVENT_TOPICS, REJECTED, SUMMARIES
 from streams.runtime.transport import Fetch
@@ -63,22 +61,6 @@ class Pace:
 
     tick: float = 0.5
     idle: float = 3_600.0
-
-
-@dataclass
-class Part:
-    """A partition that is worked on, when something last came of each topic, and when its accounts were last stored."""
-
-    joining: Joining
-    windowing: Windowing
-    heard: dict[str, float] = field(default_factory=dict)
-    accounted: float = 0.0
-    show_at: float = 0.0
-    saved_at: float = 0.0
-    windowed: float = 0.0
-    outbox: list[Message] = field(default_factory=list)
-    rejected: list[Record] = field(default_factory=list)
-    skipped: int = 0
 
 
 Save = Callable[[Part, bool], Awaitable[None]]
@@ -174,7 +156,7 @@ class Worker:
             saved.cancel()
             with suppress(asyncio.CancelledError):
                 await saved
-            self.parts = {}
+            self.parts, self._busy = {}, False
         else:
             saved.result()
         self._let_go, self.parts = self.parts, {}
@@ -218,15 +200,19 @@ class Worker:
     def lag(self) -> dict[tuple[str, int], int]:
         """Records of each held topic-partition that were there at the last fetch and are not worked on yet."""
         ends = self._group.known_ends() if self._group is not None else {}
-        return {part: max(0, end - self._next(*part)) for part, end in ends.items() if part[1] in self.parts}
+        return {part: max(0, end - self._next(*part)) for part, end in ends.items() if part[1] in self.held()}
 
-    def positions_read(self) -> int:
-        """Return a number that changes whenever anything is read, or partitions come or go."""
-        return sum(self._next(topic, number) + 1 for number in self.parts for topic in self.topics)
+    def held(self) -> set[int]:
+        """Partitions that the group has given to this worker, also those that another one has claimed meanwhile."""
+        return self.parts.keys() | self.lost
+
+    def read(self, partition: int) -> int:
+        """Return a number that changes whenever something of a partition is read."""
+        return sum(self._next(topic, partition) for topic in self.topics)
 
     def settled(self) -> bool:
         """Whether every input of the held partitions has ended, and everything that follows from it is stored."""
-        return bool(self.parts) and not self._busy and all(map(_is_settled, self.parts.values()))
+        return bool(self.parts) and not self._busy and all(part.settled() for part in self.parts.values())
 
     def checkpoint_age(self, part: Part) -> float:
         """Seconds since something of a partition was last saved; what has not changed needs no saving."""
@@ -297,6 +283,8 @@ class Worker:
 
     async def _save_all(self, partitions: Iterable[int], saves: Iterable[Save], *, last: bool = False) -> None:
         async with self._saving:
+            if self._busy:  # a save has failed and ends the run; on top of one that may be half done nothing is saved
+                return
             self._busy = True
             chosen = {n: self.parts[n] for n in sorted(partitions) if n in self.parts and n not in self.lost}
             for number, part in chosen.items():
@@ -315,7 +303,10 @@ class Worker:
                 log.warning("%s; it is left to the other worker", error)
                 self.lost.add(number)
 
-        await asyncio.gather(*(guarded(number, part) for number, part in parts.items() if number not in self.lost))
+        saves = [guarded(number, part) for number, part in parts.items() if number not in self.lost]
+        ended = await asyncio.gather(*saves, return_exceptions=True)  # all of them, before anybody saves again
+        for failure in filter(None, ended):
+            raise failure
 
     async def _save_join(self, part: Part, last: bool) -> None:
         """Write what was joined, then send what was summed up: a summary that was sent is one that stays."""
@@ -340,7 +331,7 @@ class Worker:
         shards = sorted({message.shard for message in part.outbox})
         await asyncio.gather(
             *(
-                self._log.append(SUMMARIES, shard, [(_key(part), m.data) for m in part.outbox if m.shard == shard])
+                self._log.append(SUMMARIES, shard, [(part.key, m.data) for m in part.outbox if m.shard == shard])
                 for shard in shards
             )
         )
@@ -373,22 +364,6 @@ class Worker:
             at_end = part.joining.positions[topic] >= ends.get((topic, number), 0)
             if at_end and self._clock() - part.heard[topic] >= self._pace.idle:
                 part.joining.rest(topic)
-
-
-def dead_letters(rows: pa.Table) -> list[Record]:
-    """Rows of the table `rejected` as records: JSON with the bytes in Base64, by the place where each was read."""
-    return [
-        (f"{row['source']}/{row['position']}".encode(), msgspec.json.encode(row))  # msgspec writes bytes as Base64
-        for row in rows.to_pylist()
-    ]
-
-
-def _is_settled(part: Part) -> bool:
-    return part.joining.ended and not part.outbox and part.windowing.settled()
-
-
-def _key(part: Part) -> bytes:
-    return str(part.joining.partition).encode()
 
 
 def _report(ticking: asyncio.Task[None], group: Offsets) -> None:

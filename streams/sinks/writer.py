@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from streams.errors import StoreUnavailable
+from streams.errors import StoreError, StoreUnavailable
 from streams.sinks.buffer import Inserts, RowBuffer
 from streams.sinks.clickhouse.rows import TableName
 
@@ -58,6 +58,7 @@ class Writer:
         self._run = run
         self._gathering = self._new_buffer()
         self._inserting = asyncio.Lock()
+        self._refusal: StoreError | None = None
         self._flushing: set[asyncio.Task[None]] = set()
 
     def add(self, table: TableName, rows: pa.Table) -> None:
@@ -88,10 +89,16 @@ class Writer:
 
     async def _flush(self) -> None:
         async with self._inserting:
+            if self._refusal is not None:  # rows of before are not stored, so nobody may be told that theirs are
+                raise self._refusal
             rows, self._gathering, self.gathered = self._gathering, self._new_buffer(), 0
             many = len(rows)
             if many:
-                await self._insert(rows)
+                try:
+                    await self._insert(rows)
+                except StoreError as refusal:
+                    self._refusal = refusal
+                    raise
                 self.state.stored += many
 
     async def _insert(self, rows: RowBuffer) -> None:
