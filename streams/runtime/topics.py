@@ -42,6 +42,14 @@ _EVERY_TOPIC = {
     # it judges by these timestamps, and took an old event's retry for a new record when they were event times.
     "message.timestamp.type": "LogAppendTime",
 }
+_COMPACTED = {
+    # Kafka compacts what is in closed segments, which are 1 GiB large or a week old by default: a worker that takes a
+    # partition over reads all that is there, so what has been superseded has to go soon.
+    "segment.bytes": str(64 << 20),
+    "min.cleanable.dirty.ratio": "0.2",
+    # A reader that began before a deletion must come by it: far longer than reading everything takes.
+    "delete.retention.ms": str(3_600_000),
+}
 
 
 @dataclass(frozen=True)
@@ -169,6 +177,7 @@ def _settings(topic: Topic, replication: int) -> dict[str, str]:
         # What is acknowledged is on two brokers where there are three, and one may be away.
         "min.insync.replicas": str(max(1, replication - 1)),
         **_EVERY_TOPIC,
+        **(_COMPACTED if topic.cleanup == "compact" else {}),
     }
 
 
