@@ -34,6 +34,7 @@ __all__ = ["Brokers", "Fetch", "Limits", "Options", "Work", "WorkerApp", "make_a
 log = logging.getLogger(__name__)
 
 _DAY = 86_400.0
+_START_SECONDS = 3.0  # for Faust to start, where it is told to stop before it has
 _STOP_SECONDS = 4.0  # for Faust and aiokafka to end, once the work has
 
 
@@ -165,10 +166,12 @@ async def serve(
     app = make_app(kafka, environ, work, options)
     failed = app.custody.failed
     await work.start(app.custody)
-    running, stopping = asyncio.create_task(_run(app)), asyncio.create_task(stop.wait())
+    started = asyncio.Event()
+    running, stopping = asyncio.create_task(_run(app, started)), asyncio.create_task(stop.wait())
     ends: set[asyncio.Future[Any]] = {running, stopping, failed}
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await _wait_for_start(started, running)
         if not failed.done():
             await app.custody.finish(options.grace)
     finally:
@@ -178,9 +181,17 @@ async def serve(
         raise failed.result()
 
 
-async def _run(app: WorkerApp) -> None:
+async def _wait_for_start(started: asyncio.Event, running: asyncio.Task[None]) -> None:
+    """Wait until the app has started or given up: Faust does not end what is told to stop while it starts."""
+    starting = asyncio.create_task(started.wait())
+    await asyncio.wait({starting, running}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    starting.cancel()
+
+
+async def _run(app: WorkerApp, started: asyncio.Event) -> None:
     try:
         await app.start()
+        started.set()
     except KafkaConnectionError as error:
         app.custody.fail(KafkaUnavailable(f"Kafka was there and went away while the worker started: {error}"))
     await app.wait_until_stopped()

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
+from mode.threads import WorkerThread
 
 from streams.errors import StreamsError
 
@@ -51,6 +52,14 @@ class Limits:
     session_timeout: float = 60.0
 
 
+class _DaemonThread(WorkerThread):
+    """A thread that does not keep the process alive: once the work has ended, nothing in it matters any more."""
+
+    def __init__(self, service: Any, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
 class BlockThread(AIOKafkaConsumerThread):
     """
     Faust's thread around aiokafka's consumer.
@@ -66,6 +75,8 @@ class BlockThread(AIOKafkaConsumerThread):
     fail : Callable[[BaseException], None]
         Is called, in the app's loop, with what ends the run.
     """
+
+    Worker = _DaemonThread
 
     def __init__(
         self,
