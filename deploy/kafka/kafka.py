@@ -265,7 +265,9 @@ class Broker:
         if program is None:
             raise BrokerError(str(available()))
         logging = f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}"
-        command = [program, *JVM, logging, "-cp", f"{jars()}/*", main, *arguments, str(self._settings)]
+        # What a killed JVM leaves behind in the directory for temporary files goes away with the data.
+        settings = [*JVM, logging, f"-Djava.io.tmpdir={self.data}"]
+        command = [program, *settings, "-cp", f"{jars()}/*", main, *arguments, str(self._settings)]
         with self.log_file.open("ab") as log:
             try:
                 fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,14 +22,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
 from streams.errors import StreamsError
-from streams.runtime.kafka import KafkaUnavailable
 from streams.runtime.transport_thread import BlockThread, Limits, Offsets
 
 _POLL_SECONDS = 0.01  # while some topics are full: how soon one that has room again is asked for
@@ -141,6 +139,8 @@ class BlockConsumer(Consumer):
 
     async def begin(self, offsets: Offsets) -> None:
         """Read what is pending, from these offsets on. Raises `StreamsError` if they are not those of what is held."""
+        if self.app.should_stop:  # what is held was let go of meanwhile
+            return
         held = self.pending or frozenset()
         if held != offsets.keys():
             wrong = sorted(held ^ offsets.keys())
@@ -204,14 +204,6 @@ class BlockConsumer(Consumer):
     async def commit_offsets(self, offsets: Offsets) -> None:
         """Commit the next offsets to read, for tools that show how far a group is; nothing is read from there."""
         await self._thread.commit_offsets(offsets)
-
-    async def end_offsets(self, parts: frozenset[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Ask the broker where partitions end. Raises `KafkaUnavailable`."""
-        try:
-            ends = await self._thread.highwaters(*(TopicPartition(*part) for part in parts))
-        except KafkaError as error:
-            raise KafkaUnavailable(f"no broker told where {sorted(parts)} end: {error}") from error
-        return {(part.topic, part.partition): end for part, end in ends.items()}
 
     def known_ends(self) -> dict[tuple[str, int], int]:
         """Where the held partitions ended at their last fetch; without those not fetched from yet."""

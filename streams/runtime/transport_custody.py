@@ -26,9 +26,6 @@ class Brokers(Protocol):
     async def commit(self, offsets: Offsets) -> None:
         """Commit offsets of held partitions, for tools that watch the group. Nothing starts from them; may fail."""
 
-    async def end_offsets(self, parts: frozenset[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-        """Ask where these (topic, partition) end now. Raises `KafkaUnavailable`."""
-
     def known_ends(self) -> Mapping[tuple[str, int], int]:
         """Where the held partitions ended when they were last fetched from, without asking anybody."""
 
@@ -166,10 +163,6 @@ class Custody:
     async def commit(self, offsets: Offsets) -> None:
         """Commit offsets of held partitions."""
         await self._consumer.commit_offsets(offsets)
-
-    async def end_offsets(self, parts: frozenset[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-        """Ask where these (topic, partition) end now. Raises `KafkaUnavailable`."""
-        return await self._consumer.end_offsets(parts)
 
     def known_ends(self) -> Mapping[tuple[str, int], int]:
         """Where the held partitions ended when they were last fetched from."""

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from aiokafka.partitioner import murmur2
-from aiokafka.structs import TopicPartition
 
 from deploy.kafka.kafka import Broker, free_port
 from streams.codecs.files import EventFile
@@ -30,6 +29,7 @@ from streams.runtime.kafka import KafkaUnavailable, partitions_of
 from streams.runtime.replay import open_files
 from streams.runtime.topics import EVENT_TOPICS, apply_topics
 from tests.conftest import Run
+from tests.kafka.consume import read
 from tests.runtime.story import Event, story, write_files
 
 REGISTRY = SchemaRegistry.load(default_schema_dir())
@@ -42,24 +42,6 @@ def kafka(broker: Broker) -> KafkaConfig:
     config = KafkaConfig(brokers=(broker.bootstrap,), partitions=PARTITIONS, prefix=f"e-{uuid.uuid4().hex}")
     apply_topics(config, {}, 30.0)
     return config
-
-
-def read(kafka: KafkaConfig, kind: EventType) -> list[ConsumerRecord]:
-    """Read a topic from its start to where it ends now."""
-    parts = [TopicPartition(f"{kafka.prefix}.{EVENT_TOPICS[kind]}", number) for number in range(PARTITIONS)]
-
-    async def consume() -> list[ConsumerRecord]:
-        found: list[ConsumerRecord] = []
-        async with asyncio.timeout(30), AIOKafkaConsumer(bootstrap_servers=list(kafka.brokers)) as consumer:
-            consumer.assign(parts)
-            await consumer.seek_to_beginning()
-            ends = await consumer.end_offsets(parts)
-            while [part for part in parts if await consumer.position(part) < ends[part]]:
-                for records in (await consumer.getmany(timeout_ms=1_000)).values():
-                    found += records
-        return found
-
-    return asyncio.run(consume())
 
 
 def decoded(records: Sequence[ConsumerRecord], kind: EventType) -> list[Event]:

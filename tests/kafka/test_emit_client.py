@@ -16,20 +16,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.structs import TopicPartition
 
 from deploy.kafka.kafka import Broker
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.codecs.wire import decode_datums
 from streams.codecs.write import to_events
-from streams.core.block import EVENT_TYPES, EventType
+from streams.core.block import EVENT_TYPES
 from streams.emit import AsyncEmitter, Emitter, Event, Feedback, KafkaConfig, Outcome, Prediction, Stats
 from streams.runtime.emit import emit as emit_files
 from streams.runtime.replay import open_files
-from streams.runtime.topics import EVENT_TOPICS, apply_topics
+from streams.runtime.topics import apply_topics
+from tests.kafka.consume import read
 
 REGISTRY = SchemaRegistry.load(default_schema_dir())
 ROOT = Path(__file__).parents[2]
@@ -48,24 +48,6 @@ def new_topics(broker: Broker) -> KafkaConfig:
 def kafka(broker: Broker) -> KafkaConfig:
     """Return a configuration whose topics are this test's own."""
     return new_topics(broker)
-
-
-def read(kafka: KafkaConfig, kind: EventType) -> list[ConsumerRecord]:
-    """Read a topic from its start to where it ends now."""
-    parts = [TopicPartition(f"{kafka.prefix}.{EVENT_TOPICS[kind]}", number) for number in range(PARTITIONS)]
-
-    async def consume() -> list[ConsumerRecord]:
-        found: list[ConsumerRecord] = []
-        async with asyncio.timeout(30), AIOKafkaConsumer(bootstrap_servers=list(kafka.brokers)) as consumer:
-            consumer.assign(parts)
-            await consumer.seek_to_beginning()
-            ends = await consumer.end_offsets(parts)
-            while [part for part in parts if await consumer.position(part) < ends[part]]:
-                for records in (await consumer.getmany(timeout_ms=1_000)).values():
-                    found += records
-        return found
-
-    return asyncio.run(consume())
 
 
 def events_in(records: Sequence[ConsumerRecord]) -> list[dict[str, Any]]:
