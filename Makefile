@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo kafka-demo test test-faults simulate lint kafka bench-replay bench-latency bench-recovery bench-emit lock clean
+.PHONY: help setup demo kafka-demo test test-faults simulate lint kafka bench bench-growth bench-budget bench-guard bench-replay bench-latency \
+  bench-recovery bench-emit lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,19 @@ lint: setup ## the checks that CI runs beside the tests
 
 kafka: setup ## a real Kafka on loopback, from its Maven artifacts (needs a JDK of 17 or newer, and Maven)
 	@$(BIN)/python deploy/kafka/kafka.py run
+
+bench: setup ## this pipeline and what could be used instead, on a real Kafka, three rounds (an hour; ONLY="streams quix")
+	@$(BIN)/python -m benchmarks.peers.run $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-growth: setup ## how cost grows: waiting predictions, groups, workers, checkpoints, replay; then the plots
+	@$(BIN)/python -m benchmarks.growth.run
+	@$(BIN)/python -m benchmarks.growth.plot
+
+bench-budget: setup ## nanoseconds of one event, stage by stage
+	@$(BIN)/python -m benchmarks.budget
+
+bench-guard: setup ## fails when the pipeline has become slower, against a loop in plain Python
+	@$(BIN)/python -m benchmarks.guard
 
 bench-replay: setup ## events per second of `streams replay` on one core
 	@$(BIN)/python benchmarks/replay.py

@@ -35,7 +35,7 @@ CONFIG = ROOT / "benchmarks" / "latency.yaml"
 STEP_SECONDS = 0.05
 READ_SECONDS = 0.25
 WARM_SECONDS = 120.0  # until what is held is steady; shorter runs leave out a third
-LABEL_SECONDS = 5.0  # median
+LABEL_SECONDS, LAST_LABEL_SECONDS = 5.0, 45.0  # median and most, below the horizon
 QUERY = """
 SELECT sumIf(n, metric = 'count') AS predictions, sumIf(n, metric = 'accuracy') AS outcomes
 FROM windows FINAL WHERE model = 'ranker' AND slice = map() AND metric IN ('count', 'accuracy')
@@ -90,7 +90,8 @@ class Producer:
         size = self._each_step
         score = self._rng.random(size)
         label = np.where(self._rng.random(size) < score, "1", "0")
-        due = time.monotonic() + LABEL_SECONDS * self._rng.lognormal(0.0, 0.5, size)
+        delay = np.minimum(LABEL_SECONDS * self._rng.lognormal(0.0, 0.5, size), LAST_LABEL_SECONDS)
+        due = time.monotonic() + delay
         ids = [f"r{self._made + i}" for i in range(size)]
         self._made += size
         self._due += zip(due.tolist(), ids, label.tolist(), strict=True)

@@ -49,7 +49,7 @@ def fill(part: Part, rows: int, rng: np.random.Generator) -> None:
     columns["score"] = rng.random(rows)
     predictions = upstream.stores()["predictions"]
     labelled = rng.choice(len(predictions), len(predictions) // 10) if len(predictions) else np.empty(0, np.int64)
-    predictions.put("label", labelled, np.full(len(labelled), 7, np.uint64))
+    predictions.put(labelled, {"label": np.full(len(labelled), 7, np.uint64)})
     predictions.insert(columns)
     part.joining.positions[part.joining.inputs[0]] += rows
 

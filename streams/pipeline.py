@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from streams.config.models import Config
@@ -123,8 +124,8 @@ class Upstream:
 
     def _sample(self, joined: Joined) -> Rows:
         share = self.catalog.config.samples
-        chosen = sampled(joined.keys, share)
-        if chosen.any():
+        chosen = np.sort(joined.rows[sampled(joined.keys, share)])
+        if len(chosen):
             yield "samples", sample_rows(joined.batch, chosen, share)
 
     def _summarize(self, joined: Joined) -> None:

@@ -186,6 +186,10 @@ def brier(cases: list[Case]) -> Result:
     return mean((w, (s - y) ** 2) for w, y, s in chances(cases))
 
 
+def mean_score(cases: list[Case]) -> Result:
+    return mean((w, s) for w, _, s in chances(cases))
+
+
 def log_loss(cases: list[Case]) -> Result:
     clipped = [(w, y, min(max(s, 1e-15), 1 - 1e-15)) for w, y, s in chances(cases)]
     return mean((w, -log(p) if y else -log1p(-p)) for w, y, p in clipped)
@@ -265,6 +269,6 @@ METRICS: dict[str, Callable[[list[Case]], Result]] = {
     function.__name__: function
     for function in (
         *(count, mean_rating, accuracy, precision, recall, specificity, f1, balanced_accuracy, mcc),
-        *(brier, log_loss, roc_auc, mae, mse, rmse, bias, r2, mrr),
+        *(brier, mean_score, log_loss, roc_auc, mae, mse, rmse, bias, r2, mrr),
     )
 }

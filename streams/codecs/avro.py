@@ -35,6 +35,9 @@ follow in the message itself: then, and only then, what is left behind a datum i
 
 _END_NUMBER = np.frombuffer(END, np.int64)[0]
 _END_FIELD = {"name": "end_of_datum", "type": "double"}
+_FRAMING_FIELDS = [{"name": "framing_magic", "type": "long"}, {"name": "framing_id", "type": "float"}]
+"""What Confluent framing is to a decoder of Avro: a byte 0 is the number 0, and any four bytes are a float."""
+
 _MILLIS = "timestamp-millis"
 
 
@@ -56,13 +59,15 @@ class WriterSchema:
     """
     A schema that events were written with, ready to decode them into the columns of their event type.
 
-    `skip` finds where a datum ends. The two JSON texts are what the columnar decoder is given: for one record and
-    the eight bytes behind it, and for an Avro array of records (the payload of a container's block) likewise.
+    `skip` finds where a datum ends. The JSON texts are what the columnar decoder is given: for one record and the
+    eight bytes behind it, for the same behind Confluent framing, and for an Avro array of records (the payload of a
+    container's block).
     """
 
     kind: EventType
     skip: Skip = field(repr=False)
     record_json: str = field(repr=False)
+    framed_json: str = field(repr=False)
     array_json: str = field(repr=False)
     in_millis: bool
 
@@ -91,6 +96,20 @@ class WriterSchema:
         framed = [value[skip_bytes:] + END for value in values]
         raw = pyruhvro.deserialize_array(framed, self.record_json)
         _check_ends(raw)
+        return self._conform(raw)
+
+    def framed(self, values: Sequence[bytes], number: bytes) -> pa.RecordBatch:
+        """
+        Decode datums behind Confluent framing with the schema id `number`, its four bytes.
+
+        The framing is decoded with them, which spares a copy of each. Raises ValueError if any of them is bad, or
+        framed otherwise.
+        """
+        raw = pyruhvro.deserialize_array([value + END for value in values], self.framed_json)
+        _check_ends(raw)
+        ids = np.asarray(raw.column("framing_id")).view(np.uint32)
+        if np.asarray(raw.column("framing_magic")).any() or (ids != np.frombuffer(number, np.uint32)).any():
+            raise ValueError("not all are framed alike")
         return self._conform(raw)
 
     def runs(self, runs: Sequence[tuple[int, bytes]]) -> pa.RecordBatch:
@@ -170,12 +189,13 @@ def _event_time_logical_type(schema: Any) -> str | None:
 
 def _prepare(kind: EventType, shape: Shape, *, in_millis: bool) -> WriterSchema:
     record = {**shape, "fields": [*shape["fields"], _END_FIELD]}
+    framed = {**shape, "fields": [*_FRAMING_FIELDS, *record["fields"]]}
     array = {
         "type": "record",
         "name": "run",
         "fields": [{"name": "items", "type": {"type": "array", "items": shape}}, _END_FIELD],
     }
-    return WriterSchema(kind, skipper(shape), json.dumps(record), json.dumps(array), in_millis)
+    return WriterSchema(kind, skipper(shape), json.dumps(record), json.dumps(framed), json.dumps(array), in_millis)
 
 
 def _check_ends(raw: pa.RecordBatch) -> None:

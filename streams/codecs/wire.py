@@ -38,8 +38,9 @@ def decode_datums(values: Sequence[bytes | None], source: str, positions: Positi
     `unknown_schema`. Each type of event gives at most one batch, in the order of positions.
     """
     decoding = _Decoding(values, source, positions, registry)
-    for head, rows in _by_head(values).items():
-        decoding.decode(head, rows)
+    if not decoding.decode_alike():
+        for head, rows in _by_head(values).items():
+            decoding.decode(head, rows)
     return decoding.block()
 
 
@@ -49,12 +50,27 @@ class _Decoding:
     def __init__(
         self, values: Sequence[bytes | None], source: str, positions: Positions, registry: SchemaRegistry
     ) -> None:
-        self._values = [b"" if value is None else value for value in values]
+        self._values, self._longest = _without_none(values)
         self._source = source
         self._positions = np.asarray(positions, np.int64)
         self._registry = registry
         self._batches: list[Batch] = []
         self._rejects: list[Reject] = []
+
+    def decode_alike(self) -> bool:
+        """Decode all messages at once if they are in Confluent framing with one schema, and good; says whether."""
+        head = _head(self._values[0] if self._values else None)
+        if head is None or len(head) != _CONFLUENT_BYTES or self._longest > MAX_RECORD_BYTES:
+            return False
+        found = self._lookup(head)
+        if not isinstance(found, WriterSchema):
+            return False
+        try:
+            table = found.framed(self._values, head[1:])
+        except ValueError:
+            return False
+        self._batches.append(Batch(found.kind, table, self._source, self._positions, lambda row: self._values[row]))
+        return True
 
     def decode(self, head: bytes | None, rows: list[int]) -> None:
         """Decode the messages of the given rows, which all begin with the same framing."""
@@ -95,7 +111,7 @@ class _Decoding:
         )
 
     def _without_too_large(self, rows: list[int]) -> list[int]:
-        if max(map(len, self._values)) <= MAX_RECORD_BYTES:
+        if self._longest <= MAX_RECORD_BYTES:
             return rows
         large = {row for row in rows if len(self._values[row]) > MAX_RECORD_BYTES}
         for row in large:
@@ -112,11 +128,16 @@ class _Decoding:
         return Reject(reason, detail, self._source, int(self._positions[row]), original, kind)
 
 
+def _without_none(values: Sequence[bytes | None]) -> tuple[Sequence[bytes], int]:
+    """Values with nothing in place of None, and how long the longest is."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        known = [value or b"" for value in values]
+    return known, max(map(len, known), default=0)
+
+
 def _by_head(values: Sequence[bytes | None]) -> dict[bytes | None, list[int]]:
     """Rows by the framing they begin with: `b""` for one that is neither, None for a message without a value."""
-    beginnings = {None if value is None else value[:_CONFLUENT_BYTES] for value in values}
-    if len(beginnings) == 1 and (only := beginnings.pop()) is not None and _head(only) == only:
-        return {only: list(range(len(values)))}  # all in Confluent framing with one schema, which is the common case
     groups: dict[bytes | None, list[int]] = {}
     for row, value in enumerate(values):
         groups.setdefault(_head(value), []).append(row)

@@ -31,6 +31,38 @@ def take(columns: Columns, rows: Array) -> Columns:
     return {name: column[rows] for name, column in columns.items()}
 
 
+def ordered(keys: Array) -> Ints:
+    """
+    Return the order that sorts keys, equal ones as they come.
+
+    Faster than a stable sort where few keys are equal.
+
+    >>> ordered(np.array([7, 3, 7, 5])).tolist()
+    [1, 3, 0, 2]
+    """
+    if is_sorted(keys):
+        return np.arange(len(keys))
+    order: Ints = np.argsort(keys)
+    again = beside_equal(keys[order])
+    if again.any():
+        some = order[again]
+        order[again] = some[np.lexsort((some, keys[some]))]
+    return order
+
+
+def beside_equal(sorted_keys: Array) -> Mask:
+    """Mask of the values in a sorted array that stand beside an equal one."""
+    again = np.zeros(len(sorted_keys), np.bool_)
+    again[1:] = sorted_keys[1:] == sorted_keys[:-1]
+    again[:-1] |= again[1:]
+    return again
+
+
+def is_sorted(keys: Array) -> bool:
+    """Whether no value is below the one before it."""
+    return bool((keys[1:] >= keys[:-1]).all())
+
+
 def concat(parts: Iterable[Columns]) -> Columns:
     """Stack parts that have the same columns; at least one part."""
     first, *rest = parts

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streams.core.block import FEEDBACK_KINDS, ROLES
-from streams.core.columns import Array, Columns, Hashes, Ints, Mask, from_arrow
+from streams.core.columns import Array, Columns, Hashes, Ints, Mask, beside_equal, from_arrow, take
 from streams.core.groups import MISSING, Groups, combine
 from streams.core.ids import hash_repeated, hash_strings, hash_twice, mix
 from streams.core.metric.base import Task
@@ -86,14 +86,17 @@ def request_of(table: pa.RecordBatch | pa.Table) -> pa.Array | pa.ChunkedArray:
     return pc.coalesce(_named(table["request_id"]), _named(table["prediction_id"]))
 
 
-def flatten_predictions(table: pa.RecordBatch, ids: Columns, groups: Groups, shape: Shape) -> Columns:
-    """Build the rows of the prediction store; `ids` comes from `identify` for the same rows."""
+def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, groups: Groups, shape: Shape) -> Columns:
+    """
+    Build the rows of the prediction store, of the chosen events; `ids` comes from `identify` for all.
+
+    Rows are chosen as numbers: to take them out of the table would copy every text and map of it.
+    """
     columns: Columns = {
         "key": ids["key"],
         "check": ids["check"],
         "id": ids["target"],
         "time": ids["time"],
-        "cohort": cohorts_of(table, ids["time"], groups),
         "weight": 1.0 / from_arrow(table["inclusion_probability"]),
         "flags": np.where(_equal(table["role"], ROLES[1]), np.uint16(SHADOW), np.uint16(0)),
         "revision": np.zeros(len(table), np.int64),
@@ -107,7 +110,10 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, groups: Groups, sha
         "label_weight": lambda: np.zeros(len(table)),
         "ranking": lambda: _ranking(table["ranking"], shape.places),
     }
-    return {name: columns[name] if name in columns else optional[name]() for name in shape.dtypes()}
+    names = shape.dtypes().keys()
+    rows = take({name: columns[name] if name in columns else optional[name]() for name in names - {"cohort"}}, chosen)
+    rows["cohort"] = cohorts_of(table, ids["time"], chosen, groups)
+    return {name: rows[name] for name in names}
 
 
 def flatten_outcomes(table: pa.RecordBatch, ids: Columns) -> Columns:
@@ -135,16 +141,20 @@ def flatten_feedback(table: pa.RecordBatch, ids: Columns) -> Columns:
     }
 
 
-def cohorts_of(table: pa.RecordBatch, times: Ints, groups: Groups) -> npt.NDArray[np.int32]:
-    """Number each row's cohort; Python works once a distinct combination of attribute values, not once an event."""
+def cohorts_of(table: pa.RecordBatch, times: Ints, chosen: Ints, groups: Groups) -> npt.NDArray[np.int32]:
+    """
+    Number the cohort of each chosen row.
+
+    Python works once a distinct combination of attribute values, not once an event.
+    """
     names = sorted({name for plan in groups.plans.values() for one in plan.slices for name in one})
     columns = [table["model"], table["version"], *(_attribute(table, name) for name in names)]
     encoded = [column.dictionary_encode() for column in columns]
     values = [[*column.dictionary.to_pylist(), MISSING] for column in encoded]
-    codes = [(_codes(column), len(column.dictionary) + 1) for column in encoded]
+    codes = [(_codes(column)[chosen], len(column.dictionary) + 1) for column in encoded]
     first, inverse = combine(codes)
     earliest = np.full(len(first), np.iinfo(np.int64).max)
-    np.minimum.at(earliest, inverse, times)
+    np.minimum.at(earliest, inverse, times[chosen])
     cohorts = np.empty(len(first), np.int32)
     for i, row in enumerate(first.tolist()):
         model, version, *attributes = (values[c][codes[c][0][row]] for c in range(len(codes)))
@@ -197,17 +207,13 @@ def _codes(column: pa.DictionaryArray) -> Ints:
 
 def repeated(key: Hashes, identity: Hashes) -> Mask:
     """
-    Mask of the rows whose (key, identity) stands in an earlier row.
+    Mask of the rows whose (key, identity) stands in an earlier row; the keys are sorted.
 
     >>> repeated(np.array([5, 5, 6], np.uint64), np.array([1, 1, 1], np.uint64)).tolist()
     [False, True, False]
     """
-    mixed = mix(key, identity)
-    order = np.argsort(mixed)
-    repeats = np.zeros(len(order), np.bool_)
-    if (np.diff(mixed[order]) != 0).all():
-        return repeats
-    order = np.argsort(mixed, kind="stable")
-    same = (key[order[1:]] == key[order[:-1]]) & (identity[order[1:]] == identity[order[:-1]])
-    repeats[order[1:]] = same
+    repeats = np.zeros(len(key), np.bool_)
+    some = np.flatnonzero(beside_equal(key))
+    some = some[np.lexsort((some, identity[some], key[some]))]
+    repeats[some[1:]] = (key[some[1:]] == key[some[:-1]]) & (identity[some[1:]] == identity[some[:-1]])
     return repeats

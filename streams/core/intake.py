@@ -13,9 +13,9 @@ import pyarrow as pa
 from streams.core.archive import Archive
 from streams.core.block import Batch, Block, Reject
 from streams.core.catalog import Catalog
-from streams.core.columns import Columns, Hashes, Mask, from_arrow, take
+from streams.core.columns import Columns, Hashes, Ints, Mask, from_arrow, length, ordered, take
 from streams.core.flatten import flatten_feedback, flatten_outcomes, flatten_predictions, identify
-from streams.core.join import Joiner, Orphans
+from streams.core.join import MATCHED, Joiner, Orphans
 from streams.core.metric.base import Source
 from streams.core.rows import orphan_rows, record_texts
 from streams.core.runs import Runs
@@ -25,9 +25,14 @@ from streams.core.validate import validate
 
 @dataclass(frozen=True)
 class Joined:
-    """Events that take part for the first time, the hashes of their requests, and the changes they make, by source."""
+    """
+    What a batch came to: which of its events take part for the first time, and the changes they make, by source.
+
+    `rows` are the places of these events in the batch, `keys` the hashes of their requests.
+    """
 
     batch: Batch
+    rows: Ints
     keys: Hashes
     changes: Mapping[Source, Columns]
 
@@ -106,42 +111,52 @@ class Intake:
         detail = f"event_time={time}: more than its model's label horizon older than the watermark, {watermark}"
         return Reject("too_late", detail, batch.source, int(batch.positions[row]), batch.original(row), batch.kind)
 
+    # Events are joined in the order of their request's hash: in that order they are found, compared and held.
+
     def _predictions(self, batch: Batch, ids: Columns) -> Joined:
-        batch, ids = self._new(self.joiner.predictions, batch, ids, ids["target"])
-        rows = flatten_predictions(batch.table, ids, self._catalog.groups, self._catalog.shape)
-        latency = from_arrow(batch.table["latency_ms"].fill_null(np.nan))
+        chosen, _ = self._fresh(self.joiner.predictions, ids["key"], ids["target"], "duplicate_predictions")
+        rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, self._catalog.shape)
         traffic = {name: rows[name] for name in ("cohort", "time", "weight")}
-        traffic |= {"latency": latency, "sign": np.ones(len(batch))}
+        traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
+        traffic["sign"] = np.ones(length(rows))
         labels, feedback = self.joiner.add_predictions(rows)
-        return Joined(batch, ids["key"], {"traffic": traffic, "label": labels, "feedback": feedback})
+        return Joined(batch, chosen, rows["key"], {"traffic": traffic, "label": labels, "feedback": feedback})
 
     def _outcomes(self, batch: Batch, ids: Columns) -> Joined:
         rows = flatten_outcomes(batch.table, ids)
-        fresh = self.joiner.fresh(self.joiner.outcomes, rows, rows["id"])
-        self.tally["duplicate_outcomes"] += int((~fresh).sum())
-        rows["flags"] = np.zeros(len(batch), np.uint8)
-        return self._waiting(batch, rows, fresh, "label")
+        chosen, known = self._fresh(self.joiner.outcomes, rows["key"], rows["id"], "duplicate_outcomes")
+        rows = take(rows, chosen)
+        if not len(chosen):
+            return Joined(batch, chosen, rows["key"], {})
+        changes = self.joiner.match_outcomes(rows, known)
+        self._hold(self.joiner.outcomes, batch, rows, chosen)
+        return Joined(batch, chosen, rows["key"], {"label": changes})
 
     def _feedback(self, batch: Batch, ids: Columns) -> Joined:
         rows = flatten_feedback(batch.table, ids)
-        fresh = self.joiner.fresh(self.joiner.feedback, rows, rows["id"])
-        self.tally["duplicate_feedback"] += int((~fresh).sum())
-        rows["flags"] = np.zeros(len(batch), np.uint8)
-        return self._waiting(batch, rows, fresh, "feedback")
+        chosen, _ = self._fresh(self.joiner.feedback, rows["key"], rows["id"], "duplicate_feedback")
+        rows = take(rows, chosen)
+        if not len(chosen):
+            return Joined(batch, chosen, rows["key"], {})
+        changes = self.joiner.match_feedback(rows)
+        self._hold(self.joiner.feedback, batch, rows, chosen)
+        return Joined(batch, chosen, rows["key"], {"feedback": changes})
 
-    def _waiting(self, batch: Batch, rows: Columns, kept: Mask, source: Source) -> Joined:
-        """Join outcomes or feedback; they may wait, so their texts are archived."""
-        batch, rows = keep(batch, kept), take(rows, kept)
-        if not len(batch):
-            return Joined(batch, rows["key"], {})
-        rows["ref"] = self.archive.keep(record_texts(batch), int(rows["time"].max()))
-        add = {"label": self.joiner.add_outcomes, "feedback": self.joiner.add_feedback}
-        return Joined(batch, rows["key"], {source: add[source](rows)})
+    def _fresh(self, store: Runs, key: Hashes, identity: Hashes, repeats: str) -> tuple[Ints, Mask]:
+        """Events not seen before, in the order of their keys, and of which of them the request was; counts the rest."""
+        order = ordered(key)
+        fresh, known = self.joiner.fresh(store, key[order], identity[order])
+        self.tally[repeats] += int((~fresh).sum())
+        return order[fresh], known[fresh]
 
-    def _new(self, store: Runs, batch: Batch, ids: Columns, identity: np.ndarray) -> tuple[Batch, Columns]:
-        fresh = self.joiner.fresh(store, ids, identity)
-        self.tally["duplicate_predictions"] += int((~fresh).sum())
-        return keep(batch, fresh), take(ids, fresh)
+    def _hold(self, store: Runs, batch: Batch, rows: Columns, chosen: Ints) -> None:
+        """Hold outcomes or feedback; what has matched nothing may become an orphan, so its text is archived."""
+        alone = np.flatnonzero((rows["flags"] & MATCHED) == 0)
+        rows["ref"] = np.full(length(rows), -1, np.int64)
+        if len(alone):
+            texts = record_texts(pick(batch, chosen[alone]))
+            rows["ref"][alone] = self.archive.keep(texts, int(rows["time"][alone].max()))
+        self.joiner.hold(store, rows)
 
     def _orphans(self, orphans: Orphans) -> pa.Table:
         return orphan_rows(self.archive.fetch(orphans.refs), orphans.late)
@@ -149,11 +164,13 @@ class Intake:
 
 def keep(batch: Batch, rows: Mask) -> Batch:
     """Return a batch of the rows where the mask is true; the same batch when that is all of them."""
-    if rows.all():
-        return batch
-    kept = np.flatnonzero(rows)
+    return batch if rows.all() else pick(batch, np.flatnonzero(rows))
+
+
+def pick(batch: Batch, rows: Ints) -> Batch:
+    """Return a batch of these rows."""
 
     def original(row: int) -> bytes:
-        return batch.original(int(kept[row]))
+        return batch.original(int(rows[row]))
 
-    return Batch(batch.kind, batch.table.take(pa.array(kept)), batch.source, batch.positions[kept], original)
+    return Batch(batch.kind, batch.table.take(pa.array(rows)), batch.source, batch.positions[rows], original)

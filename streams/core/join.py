@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from streams.core.columns import Array, Columns, Ints, Mask, length, take
-from streams.core.flatten import BY_NAME, BY_REQUEST, FIRST_KIND_BIT, LABELLED, SHADOW, Shape, repeated
+from streams.core.columns import Array, Columns, Hashes, Ints, Mask, length, take
+from streams.core.flatten import FIRST_KIND_BIT, LABELLED, SHADOW, Shape, repeated
 from streams.core.link import (
     Verdict,
     beats,
     first_of_kind,
     how_joined,
     in_time,
+    joined_before,
     same_outcome,
     same_request,
     standing,
@@ -69,13 +70,18 @@ class Joiner:
         self.swept, self.sweeps = dict.fromkeys(self.stores(), NEVER), 0
         self.watermark = NEVER
 
-    def fresh(self, store: Runs, ids: Columns, identity: Array) -> Mask:
-        """Mask of the rows whose (key, identity) is neither in the store nor earlier in the rows."""
-        repeats = repeated(ids["key"], identity)
-        query, at = store.find(ids["key"])
-        known = query[store.gather("id", at) == identity[query]]
-        repeats[known] = True
-        return ~repeats
+    @staticmethod
+    def fresh(store: Runs, key: Hashes, identity: Hashes) -> tuple[Mask, Mask]:
+        """
+        Masks of rows that are sorted by key: which are new, and of which the request is in the store.
+
+        New is a (key, identity) that is neither in the store nor in an earlier row.
+        """
+        fresh, known = ~repeated(key, identity), np.zeros(len(key), np.bool_)
+        query, at = store.find(key)
+        known[query] = True
+        fresh[query[store.gather("id", at) == identity[query]]] = False
+        return fresh, known
 
     def add_predictions(self, rows: Columns) -> tuple[Columns, Columns]:
         """Take in new predictions; return the changes that waiting outcomes and feedback now make with them."""
@@ -85,27 +91,38 @@ class Joiner:
         self._since_sweep += length(rows)
         return labels, feedback
 
-    def add_outcomes(self, rows: Columns) -> Columns:
-        """Take in outcomes (with `ref`, and `flags` 0); return the label changes that they make."""
+    def hold(self, store: Runs, rows: Columns) -> None:
+        """Hold outcomes or feedback (with `ref`) that have been matched."""
+        store.insert(rows)
+        self._since_sweep += length(rows)
+
+    def match_outcomes(self, rows: Columns, known: Mask) -> Columns:
+        """
+        Give new outcomes to their predictions, and set their `flags`; return the label changes that they make.
+
+        `known` says which rows have a request of which there are outcomes already.
+        """
+        rows["flags"] = np.zeros(length(rows), np.uint8)
         rows = rows | {name: absent for name, absent in self._unread(rows).items() if name not in self._held}
         query, at = self.predictions.find(rows["key"])
-        predictions = self.predictions.take(at)
-        same = same_request(predictions, take(rows, query))
-        query, at, predictions = query[same], at[same], take(predictions, same)
-        verdict = self._judge(predictions, rows["time"][query])
+        predictions, events = self.predictions.take(at), take(rows, query)
+        same = same_request(predictions, events)
+        query, at, predictions, events = query[same], at[same], take(predictions, same), take(events, same)
+        verdict = self._judge(predictions, events["time"])
         rows["flags"][query[verdict.counts]] |= np.uint8(MATCHED)
         rows["flags"][query[verdict.late]] |= np.uint8(LATE)
-        self._count_matched(take(rows, (rows["flags"] & MATCHED) != 0))
-        self.outcomes.insert(rows)
-        self._since_sweep += length(rows)
-        query, at, predictions = query[verdict.counts], at[verdict.counts], take(predictions, verdict.counts)
-        changed, state, changes = self._settle(at, predictions, take(rows, query))
-        for name, values in state.items():
-            self.predictions.put(name, changed, values)
+        known = known.copy()
+        known[query[joined_before(predictions, events)]] = True
+        matched = (rows["flags"] & MATCHED) != 0
+        self._count_matched(take(rows, matched), known[matched])
+        at, predictions, events = at[verdict.counts], take(predictions, verdict.counts), take(events, verdict.counts)
+        changed, state, changes = self._settle(at, predictions, events)
+        self.predictions.put(changed, state)
         return changes
 
-    def add_feedback(self, rows: Columns) -> Columns:
-        """Take in feedback (with `ref`, and `flags` 0); return the feedback changes that it makes."""
+    def match_feedback(self, rows: Columns) -> Columns:
+        """Give new feedback to its predictions, and set its `flags`; return the feedback changes that it makes."""
+        rows["flags"] = np.zeros(length(rows), np.uint8)
         query, at = self.predictions.find(rows["key"])
         predictions = self.predictions.take(at)
         events = take(rows, query)
@@ -113,11 +130,9 @@ class Joiner:
         rows["flags"][query[belongs]] |= np.uint8(MATCHED)
         rows["flags"][query[late]] |= np.uint8(LATE)
         self.tally["attributed"] += int(((rows["flags"] & MATCHED) != 0).sum())
-        self.feedback.insert(rows)
-        self._since_sweep += length(rows)
         at, predictions = at[belongs], take(predictions, belongs)
         flags, changes = _attribute(at, predictions, take(events, belongs))
-        self.predictions.put("flags", at, flags)
+        self.predictions.put(at, {"flags": flags})
         return changes
 
     def sweep(self, watermark: int, *, ended: bool = False) -> tuple[Orphans, Orphans]:
@@ -234,17 +249,18 @@ class Joiner:
         new = _label_rows(take(before | state, wins), 1)
         return places[chosen], state, {name: np.concatenate([old[name], new[name]]) for name in old}
 
-    def _count_matched(self, outcomes: Columns) -> None:
+    def _count_matched(self, outcomes: Columns, known: Mask | None = None) -> None:
         """
         Count outcomes that match for the first time, before their flags are set.
 
-        The first of a request (and prediction named) labels, further revisions correct.
+        The first of a request (and prediction named) labels, further revisions correct. Only those of the mask
+        `known`, or all, may have an earlier one.
         """
-        group = same_outcome(outcomes)
-        _, first, many = np.unique(group, return_index=True, return_counts=True)
-        before = self._matched_before(take(outcomes, first))
-        self.tally["labelling"] += int((~before).sum())
-        self.tally["corrected"] += int(many.sum() - (~before).sum())
+        first = np.sort(np.unique(same_outcome(outcomes), return_index=True)[1])
+        asked = first if known is None else first[known[first]]
+        labelling = len(first) - int(self._matched_before(take(outcomes, asked)).sum())
+        self.tally["labelling"] += labelling
+        self.tally["corrected"] += length(outcomes) - labelling
 
     def _matched_before(self, outcomes: Columns) -> Mask:
         """Whether another outcome of the same request (and prediction named) has matched a prediction."""
@@ -255,9 +271,8 @@ class Joiner:
         before[query[same]] = True
         query, at = self.predictions.find(outcomes["key"])
         events = take(outcomes, query)
-        predictions = {name: self.predictions.gather(name, at) for name in ("check", "id", "flags")}
-        how = np.where(events["target"] == 0, np.uint16(BY_REQUEST), np.uint16(BY_NAME))
-        before[query[same_request(predictions, events) & ((predictions["flags"] & how) != 0)]] = True
+        predictions = self.predictions.take(at, ("check", "id", "flags"))
+        before[query[same_request(predictions, events) & joined_before(predictions, events)]] = True
         return before
 
 
@@ -299,7 +314,7 @@ def _newly(store: Runs, at: Ints, counts: Mask) -> Ints:
 def _mark(store: Runs, at: Ints, counts: Mask, late: Mask) -> None:
     """Flag waiting events as matched or late."""
     for mask, flag in ((counts, MATCHED), (late, LATE)):
-        store.put("flags", at[mask], store.gather("flags", at[mask]) | np.uint8(flag))
+        store.put(at[mask], {"flags": store.gather("flags", at[mask]) | np.uint8(flag)})
 
 
 def _let_go(store: Runs, cut: int) -> Orphans:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.core.columns import Array, Columns, Floats, Hashes, Ints, Mask, segments
+from streams.core.columns import Array, Columns, Floats, Hashes, Ints, Mask, ordered, segments
 from streams.core.flatten import BY_NAME, BY_REQUEST
 from streams.core.ids import mix
 
@@ -41,7 +41,7 @@ def standing(places: Ints, candidates: Columns) -> Ints:
     the smallest label hash and the smallest value, so that the choice never depends on the order of arrival.
     Returns the rows of the chosen candidates, one a distinct place, by place.
     """
-    order: Ints = np.argsort(places)
+    order: Ints = ordered(places)
     if (np.diff(places[order]) > 0).all():
         return order
     keys = (-null_first(candidates["value"]), ~candidates["label"], -candidates["time"], candidates["revision"], places)
@@ -92,8 +92,18 @@ def same_outcome(outcomes: Columns) -> Hashes:
 
 def how_joined(places: Ints, outcomes: Columns, distinct: int) -> Array:
     """For each distinct place, in order: flags of how its outcomes came to it, by request or by name."""
-    each = np.where(outcomes["target"] == 0, np.uint16(BY_REQUEST), np.uint16(BY_NAME))
-    order = np.argsort(places, kind="stable")
+    each = _ways(outcomes)
+    order = ordered(places)
     if distinct == len(places):
         return each[order]
     return np.bitwise_or.reduceat(each[order], segments(places[order])[0])
+
+
+def joined_before(predictions: Columns, outcomes: Columns) -> Mask:
+    """Pairs whose prediction has had an outcome that came to it as this one does, by request or by name."""
+    before: Mask = (predictions["flags"] & _ways(outcomes)) != 0
+    return before
+
+
+def _ways(outcomes: Columns) -> Array:
+    return np.where(outcomes["target"] == 0, np.uint16(BY_REQUEST), np.uint16(BY_NAME))

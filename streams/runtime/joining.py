@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from aiokafka.structs import ConsumerRecord
 
 from streams.codecs.registry import SchemaRegistry
 from streams.codecs.wire import END_HEADER, decode_datums
@@ -31,10 +30,13 @@ from streams.pipeline import Rows, Upstream
 from streams.runtime.checkpoint import Checkpoints
 from streams.runtime.kafka import shard_of
 from streams.runtime.packing import decode, encode
+from streams.runtime.records import Records
 
 _TIME_IN_HEADER = re.compile(rb"[0-9]{1,18}")  # what fits into 64 bits
 _SMALL = 1 << 20  # bytes of deltas that are left as they are
 _BASE_SHARE = 2  # bytes of base that are written for each byte of deltas, so that old deltas become superfluous
+_MOST_COPIES = 1.5  # how much more than the rows that are held the segments may hold, before bases are written
+_COUNTED_ROWS = 1_000  # of a delta, from which it is seen how many bytes a row takes
 
 
 @dataclass(frozen=True)
@@ -95,34 +97,32 @@ class Joining:
         self._swept, self._sweeps = -1, 0
         self._pieces: list[Piece] = []
         self._next_bucket = 0
+        self._row_bytes = 0.0  # until it is known, everything is taken for old
         self._saved: object = None
 
     # Blocks.
 
-    def take(self, topic: str, records: Sequence[ConsumerRecord]) -> Rows:
+    def take(self, topic: str, records: Records) -> Rows:
         """Take a block of one topic; what was read before is passed over."""
-        records = [record for record in records if record.offset >= self.positions[topic]]
-        for part in _between_ends(records):
-            latest = self._ended_at(part[0])
+        for part in records.since(self.positions[topic]).parts():
+            latest = self._ended_at(part)
             if latest is not None:
                 yield from self._end(topic, latest)
             else:
                 yield from self._process(topic, part)
-            self.positions[topic] = part[-1].offset + 1
+            self.positions[topic] = part.next
 
-    def _ended_at(self, record: ConsumerRecord) -> int | None:
+    def _ended_at(self, records: Records) -> int | None:
         """Event time at which a record says that its input ended; None if it does not, or names none that can be."""
-        said = dict(record.headers).get(END_HEADER) if record.value is None else None
+        said = dict(records.headers.get(int(records.offsets[0]), ())).get(END_HEADER)
         if said is None or not _TIME_IN_HEADER.fullmatch(said):
             return None
-        return int(said) if int(said) <= record.timestamp * 1_000 + self.config.max_future else None
+        return int(said) if int(said) <= records.timestamp * 1_000 + self.config.max_future else None
 
-    def _process(self, topic: str, records: Sequence[ConsumerRecord]) -> Rows:
-        offsets = np.array([record.offset for record in records], np.int64)
-        values = [record.value for record in records]
-        block = decode_datums(values, self._source(topic), offsets, self.registry)
+    def _process(self, topic: str, records: Records) -> Rows:
+        block = decode_datums(records.values, self._source(topic), records.offsets, self.registry)
         # The broker's clock when it took the block, not this host's when it reads it, which may be days later or wrong.
-        yield from self.upstream.process(block, records[-1].timestamp * 1_000)
+        yield from self.upstream.process(block, records.timestamp * 1_000)
 
     def _end(self, topic: str, latest: int) -> Rows:
         marks, source = self.upstream.watermarks, self._source(topic)
@@ -180,14 +180,25 @@ class Joining:
 
     def _write_segments(self) -> dict[str, bytes]:
         """Write what has changed, and some of the rest anew; pieces that nothing needs any more are forgotten."""
-        delta = encode(self.upstream.changed())
+        changed = self.upstream.changed()
+        delta = encode(changed)
+        rows = sum(len(changed[name]["key"]) for name in self.upstream.stores())
+        if rows >= _COUNTED_ROWS:
+            self._row_bytes = len(delta) / rows
         pieces = {self._piece(range(0), delta): delta}
-        if sum(piece.size for piece in self._pieces if piece.stop == 0) > _SMALL:
+        if self._has_much_that_is_old():
             buckets = self._next_buckets(_BASE_SHARE * len(delta))
             base = encode(self.upstream.rows(buckets))
             pieces[self._piece(buckets, base)] = base
         self._pieces = list(_needed([*self._pieces, *pieces]))
         return {piece.key: data for piece, data in pieces.items() if piece in self._pieces}
+
+    def _has_much_that_is_old(self) -> bool:
+        """Whether the segments hold so much more than the rows that are held now that some are to be written anew."""
+        if sum(piece.size for piece in self._pieces if piece.stop == 0) <= _SMALL:
+            return False
+        held = sum(map(len, self.upstream.stores().values()))
+        return self.size > _MOST_COPIES * held * self._row_bytes
 
     def _piece(self, buckets: range, data: bytes) -> Piece:
         name = f"rows/{self._sequence}/{buckets.start}-{buckets.stop}"
@@ -258,18 +269,6 @@ class Joining:
         self.upstream.restore(state["head"], segments, self._swept)
         self._sweeps = self.upstream.sweeps
         return [Message(shard, blobs[key]) for key, shard in state["outbox"]]
-
-
-def _between_ends(records: Sequence[ConsumerRecord]) -> Iterator[Sequence[ConsumerRecord]]:
-    """Part records so that each one without a value stands alone."""
-    start = 0
-    if any(record.value is None for record in records):
-        for place, record in enumerate(records):
-            if record.value is None:
-                yield from filter(None, (records[start:place], records[place : place + 1]))
-                start = place + 1
-    if records[start:]:
-        yield records[start:]
 
 
 def _needed(pieces: Sequence[Piece]) -> Iterator[Piece]:

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from aiokafka import TopicPartition
-from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
 from streams.errors import StreamsError
+from streams.runtime.records import Records
 from streams.runtime.transport_thread import BlockThread, Limits, Offsets
 
 _POLL_SECONDS = 0.01  # while some topics are full: how soon one that has room again is asked for
@@ -46,14 +46,14 @@ class Fetch:
         Number of the partition.
     generation : int
         Counts the assignments of this process; a block of an earlier one is dropped, not processed.
-    records : list[ConsumerRecord]
-        What aiokafka read: `offset`, `timestamp`, `key`, `value`, `headers`.
+    records : Records
+        What was read.
     """
 
     topic: str
     partition: int
     generation: int
-    records: list[ConsumerRecord]
+    records: Records
 
 
 class Holder(Protocol):
@@ -173,9 +173,9 @@ class BlockConsumer(Consumer):
             yield TP(*part), self._message(Fetch(part.topic, part.partition, generation, records))
 
     def _message(self, fetch: Fetch) -> ConsumerMessage:
-        last = fetch.records[-1]
+        last = int(fetch.records.offsets[-1])
         return ConsumerMessage(
-            *(fetch.topic, fetch.partition, last.offset, last.timestamp / 1e3, last.timestamp_type),
+            *(fetch.topic, fetch.partition, last, fetch.records.timestamp / 1e3, 0),
             headers=None,
             key=None,
             value=cast("Any", fetch),

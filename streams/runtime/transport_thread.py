@@ -16,18 +16,21 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from mode.threads import WorkerThread
 
 from streams.errors import StreamsError
+from streams.runtime.fetching import fetch_blocks
+from streams.runtime.records import Records
 
 Offsets = Mapping[tuple[str, int], int]
 log = logging.getLogger(__name__)
 
 # A block costs some milliseconds however small it is: a broker gathers this much for a fetch, but for so long at most.
 _FETCH_MIN_BYTES, _FETCH_MAX_WAIT_MS = 512 << 10, 250
+_FETCH_MAX_BYTES = 4 << 20  # of a partition: some tens of thousands of records, which share what a block costs
 _COMMIT_SECONDS = 5.0  # a commit is advice to people and tools; it is given up rather than waited for
 _WATCH_SECONDS = 1.0
 
@@ -40,14 +43,14 @@ class Limits:
     Attributes
     ----------
     block_records : int
-        Most records of one fetch, over all of its blocks.
+        When a block has so many records, no further batch of its partition is added to it.
     blocks : int
         While this many blocks of a topic wait or are worked on, no more of that topic are fetched.
     session_timeout : float
         Seconds without a sign of life after which the group gives a worker's partitions to others.
     """
 
-    block_records: int = 5_000
+    block_records: int = 50_000
     blocks: int = 2
     session_timeout: float = 60.0
 
@@ -110,6 +113,7 @@ class BlockThread(AIOKafkaConsumerThread):
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1e3),
             fetch_min_bytes=_FETCH_MIN_BYTES,
             fetch_max_wait_ms=_FETCH_MAX_WAIT_MS,
+            max_partition_fetch_bytes=_FETCH_MAX_BYTES,
             session_timeout_ms=int(conf.broker_session_timeout * 1e3),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1e3),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1e3),
@@ -135,13 +139,15 @@ class BlockThread(AIOKafkaConsumerThread):
                 problem = StreamsError(f"Kafka does not let this worker into group {self.app.conf.id}: {error!r}")
                 self.parent_loop.call_soon_threadsafe(self.fail, problem)
 
-    async def fetch(self, parts: set[TP], seconds: float) -> tuple[int, Mapping[TP, list[ConsumerRecord]]]:
+    async def fetch(self, parts: set[TP], seconds: float) -> tuple[int, Mapping[TP, Records]]:
         """Fetch records of some partitions, and the generation that they belong to, waiting so long for the first."""
-        fetched: tuple[int, Mapping[TP, list[ConsumerRecord]]] = await self.call_thread(self._fetch, parts, seconds)
+        fetched: tuple[int, Mapping[TP, Records]] = await self.call_thread(self._fetch, parts, seconds)
         return fetched
 
-    async def _fetch(self, parts: set[TP], seconds: float) -> tuple[int, Mapping[TP, list[ConsumerRecord]]]:
-        records = await self._fetch_records(self._ensure_consumer(), parts, seconds, self.limits.block_records)
+    async def _fetch(self, parts: set[TP], seconds: float) -> tuple[int, Mapping[TP, Records]]:
+        if not self.consumer.flow_active:
+            return self.generation, {}
+        records = await fetch_blocks(self._ensure_consumer(), parts, seconds, self.limits.block_records)
         return self.generation, records  # nothing else ran between the records and this
 
     async def begin(self, offsets: Offsets) -> int:

@@ -9,11 +9,9 @@ crash stays in proportion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from aiokafka.structs import ConsumerRecord
 
 from streams.config.models import Config
 from streams.core.catalog import Catalog
@@ -24,6 +22,7 @@ from streams.pipeline import Downstream, Rows
 from streams.runtime.checkpoint import ANEW, Checkpoints
 from streams.runtime.kafka import shard_of
 from streams.runtime.packing import decode, encode
+from streams.runtime.records import Records
 
 _EPOCH_BITS = 40  # of a revision, under the epoch: a show every half a second for 17,000 years
 _SMALL = 1 << 20
@@ -51,7 +50,7 @@ class Windowing:
         self._merged_bytes, self._merged, self.size = 0, 0, 0
         self._new = False
 
-    def take(self, records: Sequence[ConsumerRecord]) -> None:
+    def take(self, records: Records) -> None:
         """
         Merge messages; what was read before is passed over.
 
@@ -60,11 +59,11 @@ class Windowing:
         StateCorrupt
             A message is damaged or missing, or was made under another configuration.
         """
-        for record in records:
-            if record.offset >= self.position:
-                self._merge(decode(record.value, f"summary at offset {record.offset}"))
-                self._merged_bytes += len(record.value)
-                self.position = record.offset + 1
+        records = records.since(self.position)
+        for offset, value in zip(records.offsets.tolist(), records.values, strict=True):
+            self._merge(decode(value or b"", f"summary at offset {offset}"))
+            self._merged_bytes += len(value or b"")
+            self.position = offset + 1
 
     def _merge(self, message: Mapping[str, Any]) -> None:
         partition, number, last = message["partition"], message["number"], self._numbers[message["partition"]]

@@ -185,11 +185,12 @@ class Worker:
     @staticmethod
     def _note_gap(part: Part, fetch: Fetch) -> None:
         """Say so when records are gone that should have been read: retention was shorter than the lag."""
-        gap = fetch.records[0].offset - part.joining.positions[fetch.topic]
+        first = int(fetch.records.offsets[0])
+        gap = first - part.joining.positions[fetch.topic]
         if gap > 0:
             part.skipped += gap
             where = f"{fetch.topic}, partition {fetch.partition}"
-            log.warning("%s: %d offsets before %d are not there any more", where, gap, fetch.records[0].offset)
+            log.warning("%s: %d offsets before %d are not there any more", where, gap, first)
 
     # What is said of it.
 

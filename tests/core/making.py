@@ -12,12 +12,13 @@ import numpy as np
 from streams.codecs.write import to_batch
 from streams.config import Config, parse_config
 from streams.core.block import Batch, EventType
-from streams.core.columns import Columns, Ints, take
+from streams.core.columns import Columns, Hashes, Ints, Mask, ordered, take
 from streams.core.flatten import Shape, flatten_feedback, flatten_outcomes, flatten_predictions, identify
 from streams.core.groups import Groups, SlicePlan
 from streams.core.ids import hash_text
 from streams.core.join import Joiner
 from streams.core.metric.base import Task
+from streams.core.runs import Runs
 
 Event = dict[str, Any]
 Told = list[tuple[int, int, float | str | None]]
@@ -79,9 +80,9 @@ class Desk:
         """Take in predictions; return the label changes and the feedback changes."""
         table = to_batch("prediction", events)
         ids = identify(table)
-        rows = flatten_predictions(table, ids, self.groups, self.shape)
-        fresh = self.joiner.fresh(self.joiner.predictions, ids, ids["target"])
-        labels, feedback = self.joiner.add_predictions(take(rows, fresh))
+        chosen, _ = self._fresh(self.joiner.predictions, ids["key"], ids["target"])
+        rows = flatten_predictions(table, ids, chosen, self.groups, self.shape)
+        labels, feedback = self.joiner.add_predictions(rows)
         return told(labels), told(feedback)
 
     def learn(self, *events: Event) -> Told:
@@ -92,15 +93,21 @@ class Desk:
         """Take in outcomes; return the label changes with all their columns."""
         table = to_batch("outcome", events)
         rows = self._waiting(flatten_outcomes(table, identify(table)))
-        fresh = self.joiner.fresh(self.joiner.outcomes, rows, rows["id"])
-        return self.joiner.add_outcomes(take(rows, fresh))
+        chosen, known = self._fresh(self.joiner.outcomes, rows["key"], rows["id"])
+        rows = take(rows, chosen)
+        changes = self.joiner.match_outcomes(rows, known)
+        self.joiner.hold(self.joiner.outcomes, rows)
+        return changes
 
     def hear(self, *events: Event) -> Told:
         """Take in feedback; return the feedback changes."""
         table = to_batch("feedback", events)
         rows = self._waiting(flatten_feedback(table, identify(table)))
-        fresh = self.joiner.fresh(self.joiner.feedback, rows, rows["id"])
-        return told(self.joiner.add_feedback(take(rows, fresh)))
+        chosen, _ = self._fresh(self.joiner.feedback, rows["key"], rows["id"])
+        rows = take(rows, chosen)
+        changes = self.joiner.match_feedback(rows)
+        self.joiner.hold(self.joiner.feedback, rows)
+        return told(changes)
 
     def sweep(self, watermark: int, *, ended: bool = False) -> tuple[list[tuple[int, bool]], list[tuple[int, bool]]]:
         """Return orphaned outcomes and feedback as (ordinal of arrival within its type's calls, came late)."""
@@ -108,6 +115,11 @@ class Desk:
         outcomes, feedback = self.joiner.sweep(watermark, ended=ended)
         pairs = [zip(one.refs.tolist(), one.late.tolist(), strict=True) for one in (outcomes, feedback)]
         return sorted(pairs[0]), sorted(pairs[1])
+
+    def _fresh(self, store: Runs, key: Hashes, identity: Hashes) -> tuple[Ints, Mask]:
+        order = ordered(key)
+        fresh, known = self.joiner.fresh(store, key[order], identity[order])
+        return order[fresh], known[fresh]
 
     def _waiting(self, rows: Columns) -> Columns:
         count = len(rows["key"])

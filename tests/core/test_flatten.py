@@ -36,7 +36,9 @@ TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression", "ranking", "non
 def flat(events: list[Event], *tasks: Task, slices: tuple[tuple[str, ...], ...] = ((),)) -> tuple[Columns, Groups]:
     table = to_batch("prediction", events)
     groups = Groups({"m": SlicePlan(slices, 100)})
-    return flatten_predictions(table, identify(table), groups, Shape(frozenset(tasks))), groups
+    return flatten_predictions(
+        table, identify(table), np.ones(len(table), np.bool_), groups, Shape(frozenset(tasks))
+    ), groups
 
 
 def groups_seen(events: list[Event], *slices: tuple[str, ...]) -> list[list[tuple[str, ...]]]:
@@ -170,7 +172,7 @@ def test_a_part_of_a_batch_has_the_groups_of_its_own_rows() -> None:
     table = to_batch("prediction", events).slice(1, 3)
     groups = Groups({"m": SlicePlan((("city",),), 100)})
 
-    cohorts = cohorts_of(table, ints([1, 2, 3]), groups)
+    cohorts = cohorts_of(table, ints([1, 2, 3]), np.arange(3), groups)
 
     start, _, member = groups.members()
     values = [groups.groups[member[start[c]]].slice.values for c in cohorts.tolist()]
@@ -211,7 +213,8 @@ def test_feedback_is_known_by_its_own_id() -> None:
 
 @given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=12))
 def test_only_the_first_of_equal_rows_is_no_repetition(rows: list[tuple[int, int]]) -> None:
-    """A row repeats when an earlier one has the same key and identity."""
+    """A row repeats when an earlier one has the same key and identity; rows come sorted by key."""
+    rows.sort(key=lambda row: row[0])
     key, identity = (np.array([row[place] for row in rows], np.uint64) for place in (0, 1))
 
     assert repeated(key, identity).tolist() == [row in rows[:place] for place, row in enumerate(rows)]

@@ -46,7 +46,7 @@ class AgainstAList(RuleBasedStateMachine):
     @rule(asked=keys, value=st.floats(0, 9))
     def put(self, asked: list[int], value: float) -> None:
         _, at = self.runs.find(np.array(asked, np.uint64))
-        self.runs.put("value", at, np.full(len(at), value))
+        self.runs.put(at, {"value": np.full(len(at), value)})
         self.model |= {row: (key, value) for row, (key, _) in self.model.items() if key in asked}
 
     @rule(modulus=st.integers(1, 5))
@@ -87,7 +87,7 @@ def test_many_small_inserts_merge_into_few_runs() -> None:
 
     assert sorted(query.tolist()) == list(range(10_000))
     assert (runs.gather("row", at) == query).all()
-    assert len(runs._runs) <= 11
+    assert len(runs._index.runs) <= 11
 
 
 def test_a_key_may_be_held_and_asked_for_many_times() -> None:
@@ -109,7 +109,7 @@ def test_places_are_valid_until_rows_come_or_go() -> None:
         runs.insert(columns([(key, key, 0.0) for key in range(first, first + 100 - first // 2)]))
     _, at = runs.find(np.array([3, 110, 125], np.uint64))
 
-    runs.put("value", at, runs.gather("row", at) * 2.0)
+    runs.put(at, {"value": runs.gather("row", at) * 2.0})
 
     assert (runs.gather("value", at) == 2.0 * runs.gather("row", at)).all()
     assert sorted(runs.take(at)["key"].tolist()) == sorted(runs.gather("row", at).tolist())
@@ -134,7 +134,7 @@ def test_what_is_given_and_what_is_held_are_apart() -> None:
     runs.insert(given)
     given["value"][0] = 9.0
     saved = runs.snapshot()
-    runs.put("value", ints([0]), np.array([7.0]))
+    runs.put(ints([0]), {"value": np.array([7.0])})
 
     assert saved["value"].tolist() == [1.0]
     assert runs.column("value").tolist() == [7.0]
@@ -157,7 +157,7 @@ def test_each_change_is_told_once() -> None:
     runs.insert(columns([(key, key, 0.0) for key in (5, 3, 9)]))
     first = sorted(runs.changed()["key"].tolist())
     _, at = runs.find(np.array([3], np.uint64))
-    runs.put("value", at, np.array([7.0]))
+    runs.put(at, {"value": np.array([7.0])})
     runs.insert(columns([(4, 4, 0.0)]))
     second = runs.changed()
 
@@ -182,7 +182,7 @@ def test_rows_between_keys_come_from_all_runs_in_order() -> None:
     for first, many in ((0, 100), (200, 20), (150, 3)):
         runs.insert(columns([(key, key, 0.0) for key in range(first, first + many)]))
 
-    assert len(runs._runs) > 1
+    assert len(runs._index.runs) > 1
     assert runs.between(98, 205)["key"].tolist() == [98, 99, 150, 151, 152, 200, 201, 202, 203, 204, 205]
     assert runs.between(100, 149)["key"].tolist() == []
     assert runs.between(2**64 - 1, 2**64 - 1)["key"].tolist() == []
@@ -194,7 +194,7 @@ def test_restored_rows_are_not_changed() -> None:
     runs.restore(columns([(9, 1, 0.0), (2, 2, 0.0)]))
     before = runs.changed()["row"].tolist()
     query, at = runs.find(np.array([2, 9], np.uint64))
-    runs.put("value", at[query == 0], np.array([1.0]))
+    runs.put(at[query == 0], {"value": np.array([1.0])})
 
     assert (before, sorted(query.tolist())) == ([], [0, 1])
     assert runs.changed()["row"].tolist() == [2]

@@ -69,11 +69,11 @@ class Desk:
         same = self.stores[name].gather("id", at) == np.array([each[2] for each in mine], np.uint64)[query]
         values = {place: self.rng.random() for place in mine}
         new = np.array([values[mine[each]] for each in query[same].tolist()])
-        self.stores[name].put("value", at[same], new)
+        self.stores[name].put(at[same], {"value": new})
         for place, value in values.items():
             self.model[place]["value"] = value
         if name != "predictions" and self.rng.random() < 0.5:
-            self.stores[name].put("flags", at[same], np.full(int(same.sum()), MATCHED, np.uint8))
+            self.stores[name].put(at[same], {"flags": np.full(int(same.sum()), MATCHED, np.uint8)})
             for place in mine:
                 self.model[place]["flags"] = MATCHED
 

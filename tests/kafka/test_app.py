@@ -37,7 +37,7 @@ class Telling(Ledger):
 
     async def take(self, fetch: Fetch) -> None:
         await super().take(fetch)
-        await self.brokers.commit({(fetch.topic, fetch.partition): fetch.records[-1].offset + 1})
+        await self.brokers.commit({(fetch.topic, fetch.partition): fetch.records.next})
         self._note("took", frozenset({fetch.partition}))
 
 

@@ -45,10 +45,11 @@ class Ledger:
 
     async def take(self, fetch: Fetch) -> None:
         part = fetch.topic, fetch.partition
-        for record in fetch.records:
-            assert record.offset == self.next[part], f"{part}: {record.offset} came, not {self.next[part]}"
-            self.next[part] += 1
-        self.records[part] += [(record.offset, record.value) for record in fetch.records]
+        offsets = fetch.records.offsets.tolist()
+        expected = list(range(self.next[part], self.next[part] + len(offsets)))
+        assert offsets == expected, f"{part}: {offsets[:3]} ... came, not {expected[:3]} ..."
+        self.next[part] += len(offsets)
+        self.records[part] += zip(offsets, cast("list[bytes]", fetch.records.values), strict=True)
         self._changed.set()
 
     async def stop(self) -> None:

@@ -6,8 +6,10 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
+from streams.runtime.records import Records
 from streams.runtime.transport import Fetch
 from streams.runtime.transport_custody import Custody
 
@@ -27,7 +29,7 @@ class Consumer:
         self.told.append("suspended")
 
     def taken(self, fetch: Fetch) -> None:
-        self.told.append(f"taken {fetch.records[0]}")
+        self.told.append(f"taken {fetch.records.offsets[0]}")
 
 
 class Work:
@@ -42,7 +44,7 @@ class Work:
     async def take(self, fetch: Fetch) -> None:
         if self.took:
             raise self._error
-        self.took += fetch.records
+        self.took += fetch.records.offsets.tolist()
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt()])
@@ -54,7 +56,7 @@ def test_a_block_that_failed_is_not_taken_and_ends_the_run(error: BaseException)
         custody = Custody(cast("Any", work))
         custody.attach(cast("Any", SimpleNamespace(consumer=consumer)))
         for offset in range(3):
-            await custody.take("join", Fetch(TOPICS[0], 0, 1, [cast("Any", offset)]))
+            await custody.take("join", Fetch(TOPICS[0], 0, 1, Records([b""], np.array([offset]), 0)))
         return custody, consumer, work
 
     custody, consumer, work = asyncio.run(run())

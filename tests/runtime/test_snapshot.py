@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import msgspec
 import pyarrow as pa
 import pytest
@@ -119,9 +121,10 @@ def test_configuration_that_says_the_same_otherwise_is_the_same(saved: bytes) ->
 
 
 def test_snapshot_holds_no_pickle(saved: bytes) -> None:
-    """A snapshot is a digest, a length and compressed MessagePack: reading one runs no code."""
-    length = int.from_bytes(saved[16:24], "big")
-    whole = msgspec.msgpack.decode(pa.Codec("zstd").decompress(saved[24:], length))
+    """A snapshot is a digest, sizes, and compressed MessagePack: reading one runs no code."""
+    parts, length, stored = struct.unpack(">IQQ", saved[16:36])
+    packed = saved[20 + 16 * parts :][:stored]
+    whole = msgspec.msgpack.decode(pa.Codec("zstd").decompress(packed, length))
 
     assert whole["version"] == 1
     assert set(whole) == {"version", "config", "state"}

@@ -45,6 +45,8 @@ RESTS_ON = {
     "faust.agents.agent.Agent._execute_actor": "c750b828d2bd",
     "aiokafka.consumer.fetcher.Fetcher.fetched_records": "be4348896b9b",
     "aiokafka.consumer.fetcher.FetchResult.check_assignment": "b5340df67e3f",
+    "aiokafka.consumer.fetcher.FetchResult.getall": "3e717e30de50",
+    "aiokafka.consumer.fetcher.PartitionRecords._unpack_records": "b803e6d46480",
     "aiokafka.coordinator.assignors.range.RangePartitionAssignor.assign": "3d310cce9629",
     "aiokafka.consumer.group_coordinator.GroupCoordinator.check_errors": "ba6ca51ad348",
     "aiokafka.consumer.group_coordinator.GroupCoordinator.ensure_active_group": "33c84c1a9301",

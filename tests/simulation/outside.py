@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-from aiokafka.structs import ConsumerRecord
 
 from streams.runtime.log import Record
+from streams.runtime.records import Records
 from streams.sinks.clickhouse.rows import TableName
 
 
@@ -83,12 +84,11 @@ class Kafka:
                 held[key or b""] = value
         return held
 
-    def fetch(self, topic: str, partition: int, offset: int, most: int) -> list[ConsumerRecord]:
+    def fetch(self, topic: str, partition: int, offset: int, most: int) -> Records:
         part = self.records.get((topic, partition), [])[offset : offset + most]
-        return [
-            ConsumerRecord(topic, partition, offset + i, FAR_FUTURE_MS, 1, key, value, None, 0, 0, headers)
-            for i, (key, value, headers) in enumerate(part)
-        ]
+        offsets = offset + np.arange(len(part))
+        headers = {offset + i: headers for i, (_, value, headers) in enumerate(part) if value is None}
+        return Records([value for _, value, _ in part], offsets, FAR_FUTURE_MS, headers)
 
 
 FAR_FUTURE_MS = 4_000_000_000_000

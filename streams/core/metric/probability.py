@@ -122,6 +122,13 @@ def _brier(totals: Totals) -> Estimate:
     return Estimate(value, low, high, among.n, among.n_effective)
 
 
+def _mean_score(totals: Totals) -> Estimate:
+    """Mean of the score."""
+    value, variance, among = mean(totals, "score", "score_squared", *_CLASSES)
+    low, high = bounded(value, variance, among.n_effective)
+    return Estimate(value, low, high, among.n, among.n_effective)
+
+
 def _log_loss(totals: Totals) -> Estimate:
     """Mean of -log of the probability given to what happened, scores cut to [1e-15, 1 - 1e-15]."""
     value, variance, among = mean(totals, "log_loss", "log_loss_squared", *_CLASSES)
@@ -142,6 +149,7 @@ METRICS: tuple[Metric, ...] = (
     _metric("roc_auc", _roc_auc, histograms=("score",)),
     _metric("average_precision", _average_precision, histograms=("score",)),
     _metric("brier", _brier, columns=("1:brier", "2:brier", "2:brier_squared")),
+    _metric("mean_score", _mean_score, columns=("1:score", "2:score", "2:score_squared")),
     _metric("log_loss", _log_loss, columns=("1:log_loss", "2:log_loss", "2:log_loss_squared")),
     _metric("ece", expected_calibration_error, histograms=("score", "score_sum")),
     _metric("calibration_slope", calibration_slope, histograms=("score", "score_sum")),

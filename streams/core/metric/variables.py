@@ -233,6 +233,7 @@ _LABEL: dict[str, Variable] = {
     "positive": _class_scored(1),
     "negative": _class_scored(0),
     "score": _score,
+    "score_squared": _squared(_score),
     "brier": _brier,
     "brier_squared": _squared(_brier),
     "log_loss": _log_loss,

@@ -26,7 +26,17 @@ METRICS: list[tuple[str, Task]] = [(name, "none") for name in metrics_for("none"
 COUNTS = {"count", "request_rate"}
 UNIT = {
     *("accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "roc_auc", "average_precision"),
-    *("brier", "ece", "ndcg@10", "hit_rate@10", "mrr", "quantile_coverage", "acceptance_rate", "complaint_rate"),
+    *(
+        "brier",
+        "mean_score",
+        "ece",
+        "ndcg@10",
+        "hit_rate@10",
+        "mrr",
+        "quantile_coverage",
+        "acceptance_rate",
+        "complaint_rate",
+    ),
 }
 every_metric = pytest.mark.parametrize(("name", "task"), METRICS, ids=str)
 

@@ -65,7 +65,7 @@ def scores(seed: int, n: int) -> tuple[Rows, dict[str, float]]:
     """Calibrated scores from Beta(1, 3): positives then have Beta(2, 3), negatives Beta(1, 4), so AUC is 11/14."""
     rng = np.random.default_rng(seed)
     p = rng.beta(1, 3, WINDOWS * n)
-    truth = {"brier": 0.15, "roc_auc": 11 / 14, "calibration_slope": 1.0, "ece": 0.0}
+    truth = {"brier": 0.15, "mean_score": 0.25, "roc_auc": 11 / 14, "calibration_slope": 1.0, "ece": 0.0}
     return {"score": p, "y": (rng.random(WINDOWS * n) < p).astype(float)}, truth
 
 
