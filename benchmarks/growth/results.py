@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.report import VERSIONS
+from benchmarks.peers.report import VERSIONS, processor
 
 Row = dict[str, float]
 Curves = Mapping[str, Sequence[Row]]
@@ -27,7 +27,7 @@ def merged(path: Path, curves: Curves) -> Curves:
 def write_results(path: Path, curves: Curves) -> dict[str, Any]:
     """Write the curves; returns all that the file says."""
     results = {
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": {name: version(name) for name in VERSIONS},
         RATIOS: dict(ratios(curves)),
         "curves": dict(curves),
@@ -55,10 +55,3 @@ def ratios(curves: Curves) -> Mapping[str, float]:
         one, two = workers[1, 1]["cpu_seconds_an_event"], workers[2, 2]["cpu_seconds_an_event"]
         found["two workers to one, by CPU seconds an event"] = 2 * one / two
     return found
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()

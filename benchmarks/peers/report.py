@@ -71,7 +71,7 @@ def write_results(path: Path, rounds: Sequence[Round]) -> None:
     names = list(dict.fromkeys(one.name for one in rounds))
     medians = {name: _median(rounds, name) for name in names}
     results = {
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": {name: version(name) for name in VERSIONS},
         "events": rounds[0].events,
         "events_a_cpu_second": medians,
@@ -104,7 +104,8 @@ def _median(rounds: Sequence[Round], name: str) -> float:
     return statistics.median(rates) if rates else float("nan")
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name the processor of this machine."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -217,6 +217,7 @@ def test_a_worker_that_is_replaced_all_the_time_joins_as_one_that_is_not(
 ) -> None:
     """Recovered after every few captures, with sweeps and bases between, it counts and holds the same."""
     monkeypatch.setattr(module, "_SMALL", 3_000)
+    monkeypatch.setattr(module, "_COUNTED_ROWS", 1)
     monkeypatch.setattr(join, "_NOT_WAITED_FOR", 8)
 
     async def run() -> None:
@@ -239,9 +240,11 @@ def test_a_worker_that_is_replaced_all_the_time_joins_as_one_that_is_not(
     asyncio.run(run())
 
 
-def test_what_a_recovery_reads_stays_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("counted", [1, 1_000])
+def test_what_a_recovery_reads_stays_in_proportion(counted: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the state is bounded, so are the segments that the manifest names, after however many captures."""
     monkeypatch.setattr(module, "_SMALL", 20_000)
+    monkeypatch.setattr(module, "_COUNTED_ROWS", counted)
     monkeypatch.setattr(join, "_NOT_WAITED_FOR", 8)
 
     async def run() -> None:

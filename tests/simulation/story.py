@@ -55,6 +55,7 @@ def limits(rng: Random) -> Iterator[None]:
         patch.setattr(windowing, "_SMALL", rng.choice((0, 10_000, 1 << 20)))
         patch.setattr(windowing, "_MOST_MERGED", rng.choice((1, 10, 5_000)))
         patch.setattr(join, "_NOT_WAITED_FOR", rng.choice((1, 8, 1_024)))
+        patch.setattr(joining, "_COUNTED_ROWS", rng.choice((1, 1_000)))
         yield
 
 

@@ -1,0 +1,106 @@
+"""
+Write the tables of docs/performance.md again, from the files that the benchmarks wrote.
+
+A table stands behind a comment that names it, and ends before the next.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.budget import STAGES
+from benchmarks.peers.report import US
+from deploy.cluster import ROOT
+
+HERE = ROOT / "benchmarks"
+DOCUMENT = ROOT / "docs" / "performance.md"
+COLUMNS = {
+    "waiting": ("waiting", "events_a_cpu_second", "longest_block_cpu_seconds", "bytes_a_prediction"),
+    "groups": ("groups", "events_a_cpu_second"),
+    "workers": ("partitions", "workers", "events_a_cpu_second", "events_a_second"),
+    "checkpoint": ("waiting", "checkpoint_cpu_seconds", "longest_checkpoint_cpu_seconds", "recovery_cpu_seconds"),
+    "replay": ("events", "events_a_cpu_second"),
+}
+
+
+def peers(results: Mapping[str, Any]) -> str:
+    """Contestants, the fastest first."""
+    rounds: list[dict[str, Any]] = results["rounds"]
+    medians: dict[str, float] = results["events_a_cpu_second"]
+    rows = []
+    for name in sorted(medians, key=lambda name: -medians[name]):
+        mine = [one for one in rounds if one["name"] == name]
+        rates = [one["events"] / one["cpu_seconds"] for one in mine]
+        wall = statistics.median(one["events"] / one["wall_seconds"] for one in mine)
+        joins = "" if mine[0]["joins"] is None else f"{mine[0]['joins'] / mine[0]['expected']:.2%}"
+        wrong = "" if mine[0]["wrong"] is None else f"{statistics.median(one['wrong'] for one in mine):,.0f}"
+        rows.append(
+            [
+                mine[0]["title"],
+                f"{medians[name]:,.0f}",
+                f"{min(rates):,.0f} to {max(rates):,.0f}",
+                f"{wall:,.0f}",
+                f"{statistics.median(one['memory'] for one in mine):,.0f}",
+                joins,
+                wrong,
+                f"{medians[US] / medians[name]:.2f}",
+            ]
+        )
+    head = ["contestant", "events / CPU s", "its rounds", "events / s", "MiB", "joins", "wrong", "this pipeline, times"]
+    return _table(head, rows)
+
+
+def budget(nanoseconds: Mapping[str, float]) -> str:
+    """Stages of one event."""
+    rows = [[f"`{stage}`", what, f"{nanoseconds[stage]:,.0f}"] for stage, what in STAGES.items()]
+    rows.append(["rest", "taking blocks apart, keeping count", f"{nanoseconds['rest']:,.0f}"])
+    return _table(["stage", "what", "ns an event"], [*rows, ["all", "", f"{sum(nanoseconds.values()):,.0f}"]])
+
+
+def curve(name: str, growth: Mapping[str, Any]) -> str:
+    """Points of a curve."""
+    head = [column.replace("_", " ") for column in COLUMNS[name]]
+    return _table(head, [[_number(row[column]) for column in COLUMNS[name]] for row in growth["curves"][name]])
+
+
+def ratios(growth: Mapping[str, Any]) -> str:
+    """What is promised of growth."""
+    return _table(["what", "measured"], [[what, f"{ratio:.2f}"] for what, ratio in growth["ratios"].items()])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or float(value).is_integer() else f"{value:.3g}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _read(name: str) -> dict[str, Any]:
+    return dict(json.loads((HERE / name).read_text(encoding="utf-8")))
+
+
+def rewritten(text: str) -> str:
+    """Return the document with its tables as the files of results have them."""
+    growth = _read("growth.json")
+    tables = {"peers": peers(_read("results.json")), "budget": budget(_read("budget.json")), "ratios": ratios(growth)}
+    tables |= {name: curve(name, growth) for name in COLUMNS}
+    for name, table in tables.items():
+        before, start, rest = text.partition(f"<!-- {name} -->\n")
+        text = before + start + table + "\n" + rest[rest.index("<!-- end -->") :]
+    return text
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    DOCUMENT.write_text(rewritten(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
