@@ -127,7 +127,7 @@ def main() -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0] if __doc__ else None)
     parser.add_argument("--predictions", type=int, default=1_000_000)
-    parser.add_argument("--block", type=int, default=20_000, help="records a block")
+    parser.add_argument("--block", type=int, default=100_000, help="records a block")
     parser.add_argument("--tick", type=int, default=200_000, help="events between two checkpoints")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()

@@ -114,12 +114,12 @@ class Intake:
     # Events are joined in the order of their request's hash: in that order they are found, compared and held.
 
     def _predictions(self, batch: Batch, ids: Columns) -> Joined:
-        chosen, _ = self._fresh(self.joiner.predictions, ids["key"], ids["target"], "duplicate_predictions")
+        chosen, known = self._fresh(self.joiner.predictions, ids["key"], ids["target"], "duplicate_predictions")
         rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, self._catalog.shape)
         traffic = {name: rows[name] for name in ("cohort", "time", "weight")}
         traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
         traffic["sign"] = np.ones(length(rows))
-        labels, feedback = self.joiner.add_predictions(rows)
+        labels, feedback = self.joiner.add_predictions(rows, known)
         return Joined(batch, chosen, rows["key"], {"traffic": traffic, "label": labels, "feedback": feedback})
 
     def _outcomes(self, batch: Batch, ids: Columns) -> Joined:

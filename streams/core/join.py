@@ -83,9 +83,13 @@ class Joiner:
         fresh[query[store.gather("id", at) == identity[query]]] = False
         return fresh, known
 
-    def add_predictions(self, rows: Columns) -> tuple[Columns, Columns]:
-        """Take in new predictions; return the changes that waiting outcomes and feedback now make with them."""
-        labels = self._label_arrivals(rows)
+    def add_predictions(self, rows: Columns, known: Mask) -> tuple[Columns, Columns]:
+        """
+        Take in new predictions; return the changes that waiting outcomes and feedback now make with them.
+
+        `known` says which rows have a request of which there are predictions already.
+        """
+        labels = self._label_arrivals(rows, known)
         feedback = self._attribute_arrivals(rows)
         self.predictions.insert(rows)
         self._since_sweep += length(rows)
@@ -184,16 +188,21 @@ class Joiner:
         """Until when a label counts, for each waiting prediction."""
         return self.predictions.column("time") + self._horizon_of(self.predictions.column("cohort"))
 
-    def _label_arrivals(self, rows: Columns) -> Columns:
+    def _label_arrivals(self, rows: Columns, known: Mask) -> Columns:
         """Label new predictions by the outcomes that wait for them, in place."""
         query, at = self.outcomes.find(rows["key"])
         events = self.outcomes.take(at)
+        several = (
+            np.bincount(query, minlength=length(rows)) > 1
+        )  # outcomes of one request, of which one may have matched
         same = same_request(take(rows, query), events)
         query, at, events = query[same], at[same], take(events, same)
         predictions = take(rows, query)
         verdict = self._judge(predictions, events["time"])
         counts = verdict.counts
-        self._count_matched(self.outcomes.take(_newly(self.outcomes, at, counts)))
+        newly = _newly(self.outcomes, at, counts)
+        asked = np.isin(newly, at[(known | several)[query]])
+        self._count_matched(self.outcomes.take(newly), asked)
         _mark(self.outcomes, at, counts, verdict.late)
         changed, state, changes = self._settle(query[counts], take(predictions, counts), take(events, counts))
         for name, values in state.items():
@@ -249,15 +258,15 @@ class Joiner:
         new = _label_rows(take(before | state, wins), 1)
         return places[chosen], state, {name: np.concatenate([old[name], new[name]]) for name in old}
 
-    def _count_matched(self, outcomes: Columns, known: Mask | None = None) -> None:
+    def _count_matched(self, outcomes: Columns, known: Mask) -> None:
         """
         Count outcomes that match for the first time, before their flags are set.
 
         The first of a request (and prediction named) labels, further revisions correct. Only those of the mask
-        `known`, or all, may have an earlier one.
+        `known` may have an earlier one.
         """
         first = np.sort(np.unique(same_outcome(outcomes), return_index=True)[1])
-        asked = first if known is None else first[known[first]]
+        asked = first[known[first]]
         labelling = len(first) - int(self._matched_before(take(outcomes, asked)).sum())
         self.tally["labelling"] += labelling
         self.tally["corrected"] += length(outcomes) - labelling

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 # A block costs some milliseconds however small it is: a broker gathers this much for a fetch, but for so long at most.
 _FETCH_MIN_BYTES, _FETCH_MAX_WAIT_MS = 512 << 10, 250
-_FETCH_MAX_BYTES = 4 << 20  # of a partition: some tens of thousands of records, which share what a block costs
+_FETCH_MAX_BYTES = 8 << 20  # of a partition: some tens of thousands of records, which share what a block costs
 _COMMIT_SECONDS = 5.0  # a commit is advice to people and tools; it is given up rather than waited for
 _WATCH_SECONDS = 1.0
 
@@ -50,7 +50,7 @@ class Limits:
         Seconds without a sign of life after which the group gives a worker's partitions to others.
     """
 
-    block_records: int = 50_000
+    block_records: int = 100_000
     blocks: int = 2
     session_timeout: float = 60.0
 

@@ -80,9 +80,9 @@ class Desk:
         """Take in predictions; return the label changes and the feedback changes."""
         table = to_batch("prediction", events)
         ids = identify(table)
-        chosen, _ = self._fresh(self.joiner.predictions, ids["key"], ids["target"])
+        chosen, known = self._fresh(self.joiner.predictions, ids["key"], ids["target"])
         rows = flatten_predictions(table, ids, chosen, self.groups, self.shape)
-        labels, feedback = self.joiner.add_predictions(rows)
+        labels, feedback = self.joiner.add_predictions(rows, known)
         return told(labels), told(feedback)
 
     def learn(self, *events: Event) -> Told:
