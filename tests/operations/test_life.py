@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+import streams.runtime.emit
 from streams.runtime.topics import CHECKPOINTS, SUMMARIES
 from tests.operations.stage import PARTITIONS, Stage, code_of, metric, pairs, python, says, wait
 
@@ -25,8 +27,9 @@ signal.signal(signal.SIGUSR1, lambda *_: shift.__setitem__(0, -shift[0]))
 """
 
 
-def test_killed_and_stopped_under_load(staged: Stage) -> None:
+def test_killed_and_stopped_under_load(staged: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """After SIGKILL the same worker goes on where it was; SIGTERM under load ends it with 0 and within 10 seconds."""
+    monkeypatch.setattr(streams.runtime.emit, "BATCH_BYTES", 2_000)  # a block has whole batches
     staged.emit(pairs("fraud", 4_000), end=True)
     worker = staged.start(program=SLOW)
     for number in (signal.SIGKILL, signal.SIGTERM):
