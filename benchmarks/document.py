@@ -18,6 +18,18 @@ from deploy.cluster import ROOT
 
 HERE = ROOT / "benchmarks"
 DOCUMENT = ROOT / "docs" / "performance.md"
+PROMISED = (
+    ("this pipeline / Quix Streams", "quix", True, 10.0),
+    ("this pipeline / Faust", "faust", True, 45.0),
+    ("this pipeline / Kafka Streams", "kafka_streams", True, 3.0),
+    ("this pipeline / aiokafka `getmany` alone", "getmany", True, 0.5),
+    ("throughput with 10^7 waiting / with 10^5", "events a CPU second, 10^7 waiting to 10^5", True, 0.8),
+    ("memory of a waiting prediction, bytes, of 10^7", "bytes a waiting prediction, of 10^7", False, 100.0),
+    ("two workers / one, by processor time", "two workers to one, by CPU seconds an event", True, 1.8),
+    ("checkpoints, share of processor time", "checkpoint", False, 0.1),
+)
+"""What, the name of what was measured, whether it is to be at least so large (or at most), and how large."""
+
 COLUMNS = {
     "waiting": ("waiting", "events_a_cpu_second", "longest_block_cpu_seconds", "bytes_a_prediction"),
     "groups": ("groups", "events_a_cpu_second"),
@@ -67,9 +79,16 @@ def curve(name: str, growth: Mapping[str, Any]) -> str:
     return _table(head, [[_number(row[column]) for column in COLUMNS[name]] for row in growth["curves"][name]])
 
 
-def ratios(growth: Mapping[str, Any]) -> str:
-    """What is promised of growth."""
-    return _table(["what", "measured"], [[what, f"{ratio:.2f}"] for what, ratio in growth["ratios"].items()])
+def promises(results: Mapping[str, Any], growth: Mapping[str, Any], nanoseconds: Mapping[str, float]) -> str:
+    """What is promised, what was measured, and whether that is enough."""
+    found = results["ratio"] | growth["ratios"]
+    found["checkpoint"] = nanoseconds["checkpoint"] / sum(nanoseconds.values())
+    rows = []
+    for what, key, least, promised in PROMISED:
+        kept = found[key] >= promised if least else found[key] <= promised
+        bound = f"at {'least' if least else 'most'} {promised:g}"
+        rows.append([what, bound, f"{found[key]:.2f}", "yes" if kept else "**no**"])
+    return _table(["what", "promised", "measured", "kept"], rows)
 
 
 def _number(value: float) -> str:
@@ -88,7 +107,9 @@ def _read(name: str) -> dict[str, Any]:
 def rewritten(text: str) -> str:
     """Return the document with its tables as the files of results have them."""
     growth = _read("growth.json")
-    tables = {"peers": peers(_read("results.json")), "budget": budget(_read("budget.json")), "ratios": ratios(growth)}
+    results, nanoseconds = _read("results.json"), _read("budget.json")
+    tables = {"peers": peers(results), "budget": budget(nanoseconds)}
+    tables["promises"] = promises(results, growth, nanoseconds)
     tables |= {name: curve(name, growth) for name in COLUMNS}
     for name, table in tables.items():
         before, start, rest = text.partition(f"<!-- {name} -->\n")

@@ -119,10 +119,12 @@ class KeyIndex:
 
     def between(self, first: int, last: int) -> Ints:
         """Places of the keys with first <= key <= last, in the order of the keys."""
-        cuts = [(run, *np.searchsorted(run.keys, np.uint64(first)).reshape(1)) for run in self.runs]
-        ends = [int(np.searchsorted(run.keys, np.uint64(last), side="right")) for run in self.runs]
-        keys = [np.empty(0, np.uint64), *(run.keys[start:end] for (run, start), end in zip(cuts, ends, strict=True))]
-        places = [np.empty(0, np.int32), *(run.places[start:end] for (run, start), end in zip(cuts, ends, strict=True))]
+        keys, places = [np.empty(0, np.uint64)], [np.empty(0, np.int32)]
+        for run in self.runs:
+            start = np.searchsorted(run.keys, np.uint64(first), side="left")
+            end = np.searchsorted(run.keys, np.uint64(last), side="right")
+            keys.append(run.keys[start:end])
+            places.append(run.places[start:end])
         order = np.argsort(np.concatenate(keys), kind="stable")
         return np.concatenate(places)[order].astype(np.int64)
 
