@@ -192,9 +192,7 @@ class Joiner:
         """Label new predictions by the outcomes that wait for them, in place."""
         query, at = self.outcomes.find(rows["key"])
         events = self.outcomes.take(at)
-        several = (
-            np.bincount(query, minlength=length(rows)) > 1
-        )  # outcomes of one request, of which one may have matched
+        several = np.bincount(query, minlength=length(rows)) > 1  # outcomes wait for it: one of them may have matched
         same = same_request(take(rows, query), events)
         query, at, events = query[same], at[same], take(events, same)
         predictions = take(rows, query)
