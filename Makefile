@@ -69,7 +69,7 @@ bench-emit: setup ## microseconds that a call of the emitter takes
 	@$(BIN)/python -m benchmarks.emit
 
 lock: ## write requirements.lock again from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra demo --extra dev --generate-hashes \
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra demo --extra dev --extra openfeature --generate-hashes \
 	  --no-emit-index-url --no-header --upgrade --output-file requirements.lock
 
 clean: ## remove what was built, the environment and the demo's store

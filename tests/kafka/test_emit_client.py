@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aiokafka import ConsumerRecord
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.kafka.kafka import Broker
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
@@ -209,10 +208,10 @@ def test_a_missing_topic_is_told_and_waited_for(broker: Broker) -> None:
     assert ids(kafka) == Counter(["p"])
 
 
-def test_what_the_brokers_refuse_is_counted_and_the_next_events_arrive(kafka: KafkaConfig, broker: Broker) -> None:
+def test_what_the_brokers_refuse_is_counted_and_the_next_events_arrive(broker: Broker) -> None:
     """A message over the topic's limit fails alone, is told, and a new producer goes on, in every partition."""
-    limit = {"max.message.bytes": "2000"}
-    alter(broker, f"{kafka.prefix}.predictions", limit)
+    kafka = KafkaConfig(brokers=(broker.bootstrap,), partitions=PARTITIONS, prefix=f"c-{uuid.uuid4().hex}")
+    create(broker, f"{kafka.prefix}.predictions", {"max.message.bytes": "2000"})
     emitter = Emitter(kafka)
     emitter.emit(prediction("large", label=os.urandom(4_000).hex()))
     refused = emitter.flush(WAITS), emitter.stats()
@@ -227,11 +226,13 @@ def test_what_the_brokers_refuse_is_counted_and_the_next_events_arrive(kafka: Ka
     assert ids(kafka) == Counter(f"p{number}" for number in range(30))
 
 
-def alter(broker: Broker, topic: str, settings: dict[str, str]) -> None:
+def create(broker: Broker, topic: str, settings: dict[str, str]) -> None:
+    """Make a topic with its settings: those of a topic that is there come into force some time after they are given."""
+
     async def ask() -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
         await admin.start()
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings)])
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=settings)])
         await admin.close()
 
     asyncio.run(ask())
