@@ -69,7 +69,8 @@ class _Decoding:
             table = found.framed(self._values, head[1:])
         except ValueError:
             return False
-        self._batches.append(Batch(found.kind, table, self._source, self._positions, lambda row: self._values[row]))
+        values = self._values  # not `self`, which has the batch: nothing would be let go of before a garbage collection
+        self._batches.append(Batch(found.kind, table, self._source, self._positions, lambda row: values[row]))
         return True
 
     def decode(self, head: bytes | None, rows: list[int]) -> None:
@@ -98,8 +99,8 @@ class _Decoding:
         return "undecodable", "neither Confluent framing nor a single object"
 
     def _decode_as(self, schema: WriterSchema, rows: list[int], framing: int) -> None:
-        values = self._values if len(rows) == len(self._values) else [self._values[row] for row in rows]
-        sifted = schema.sift(values, framing)
+        every = self._values
+        sifted = schema.sift(every if len(rows) == len(every) else [every[row] for row in rows], framing)
         for row, problem in sifted.bad:
             self._rejects.append(self._reject(rows[row], "undecodable", problem, schema))
         if not len(sifted.rows):
@@ -107,7 +108,7 @@ class _Decoding:
         kept = np.asarray(rows)[sifted.rows]
         positions = self._positions[kept]
         self._batches.append(
-            Batch(schema.kind, sifted.table, self._source, positions, lambda row: self._values[int(kept[row])])
+            Batch(schema.kind, sifted.table, self._source, positions, lambda row: every[int(kept[row])])
         )
 
     def _without_too_large(self, rows: list[int]) -> list[int]:

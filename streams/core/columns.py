@@ -64,8 +64,11 @@ def is_sorted(keys: Array) -> bool:
 
 
 def concat(parts: Iterable[Columns]) -> Columns:
-    """Stack parts that have the same columns; at least one part."""
-    first, *rest = parts
+    """Stack parts that have the same columns; at least one part. No copy where one part has all rows."""
+    first, *rest = parts = list(parts)
+    filled = [part for part in parts if length(part)]
+    if len(filled) == 1:
+        return dict(filled[0])
     return {name: np.concatenate([column, *(part[name] for part in rest)]) for name, column in first.items()}
 
 

@@ -15,14 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from streams.core.chunk import Chunk
 from streams.core.columns import Array, Columns, Hashes, Ints, Mask, concat, empty, is_sorted, length, take
 from streams.core.index import KeyIndex
 
 KEY = "key"
-_CHANGED = " changed"  # beside the columns that were asked for, so no name of theirs
 _CHUNK, _FIRST_CHUNK = 1 << 18, 1 << 10  # rows
 
-Part = tuple[Columns, Ints | slice, Ints]
+Part = tuple[Chunk, Ints | slice, Ints]
 
 
 class Runs:
@@ -38,25 +38,20 @@ class Runs:
 
     def __init__(self, dtypes: Mapping[str, npt.DTypeLike | tuple[npt.DTypeLike, int]]) -> None:
         self._empty = empty(dtypes)
-        self._chunks: list[Columns] = []
-        self._filled: list[int] = []
+        self._chunks: list[Chunk] = []
         self._index = KeyIndex()
 
     def __len__(self) -> int:
-        return sum(self._filled)
+        return sum(chunk.filled for chunk in self._chunks)
 
     def insert(self, rows: Columns) -> None:
         """Add a copy of rows, in any order (sorted by key is quickest); keys may repeat. Earlier places stay."""
         count, held = length(rows), len(self)
         done = 0
         while done < count:
-            room = self._room()
-            some = min(room, count - done)
-            filled, chunk = self._filled[-1], self._chunks[-1]
-            for name in self._empty:
-                chunk[name][filled : filled + some] = rows[name][done : done + some]
-            chunk[_CHANGED][filled : filled + some] = True
-            self._filled[-1] += some
+            chunk = self._last()
+            some = min(chunk.room, count - done)
+            chunk.add({name: rows[name][done : done + some] for name in self._empty})
             done += some
         if count:
             self._index.insert(rows[KEY], held)
@@ -82,23 +77,21 @@ class Runs:
         parts, names = self._split(at), self._empty if names is None else names
         if len(parts) == 1:
             chunk, _, rows = parts[0]
-            return {name: chunk[name][rows] for name in names}
-        out = {name: np.empty((len(at), *self._empty[name].shape[1:]), self._empty[name].dtype) for name in names}
+            return {name: chunk.columns[name][rows] for name in names}
+        out = self._room_for(len(at), names)
         for chunk, here, rows in parts:
             for name, column in out.items():
-                column[here] = chunk[name][rows]
+                column[here] = chunk.columns[name][rows]
         return out
 
     def put(self, at: Ints, columns: Columns) -> None:
         """Overwrite some columns at the given places, in place."""
         for chunk, here, rows in self._split(at):
-            for name, values in columns.items():
-                chunk[name][rows] = values[here]
-            chunk[_CHANGED][rows] = True
+            chunk.put(rows, {name: values[here] for name, values in columns.items()})
 
     def column(self, name: str) -> Array:
         """Return one column of all rows, in the order of places."""
-        return np.concatenate([self._empty[name], *(chunk[name] for chunk in self._views())])
+        return np.concatenate([self._empty[name], *(chunk.rows()[name] for chunk in self._chunks)])
 
     def remove(self, gone: Mask) -> Columns:
         """Take out the rows where the mask (over all places) is true, and return them. Ends the validity of places."""
@@ -106,24 +99,24 @@ class Runs:
             return self._empty
         self._index.move(np.where(gone, np.int32(-1), np.cumsum(~gone, dtype=np.int32) - np.int32(1)))
         removed, kept, base = [self._empty], [], 0
-        for view in self._views():
-            here = gone[base : base + length(view)]
-            base += length(view)
+        for chunk in self._chunks:
+            here = gone[base : base + chunk.filled]
+            base += chunk.filled
             if here.any():
-                removed.append(self._plain(take(view, here)))
-                view = take(view, ~here)  # noqa: PLW2901 - what is left of it
-            kept.append(view)
-        self._chunks = list(_joined(filter(length, kept)))
-        self._filled = [length(chunk) for chunk in self._chunks]
+                removed.append(take(chunk.rows(), np.flatnonzero(here)))
+            kept.append(chunk.kept(np.flatnonzero(~here)) if here.any() else chunk)
+        self._chunks = list(_joined(chunk for chunk in kept if chunk.filled))
         return concat(removed)
 
     def changed(self) -> Columns:
         """Return the rows that are new or changed since this was last called, in no particular order."""
-        parts = [self._empty]
-        for view in self._views():
-            parts.append(self._plain(take(view, np.flatnonzero(view[_CHANGED]))))
-            view[_CHANGED][:] = False
-        return concat(parts)
+        places = [np.flatnonzero(chunk.changed[: chunk.filled]) for chunk in self._chunks]
+        out, end = self._room_for(sum(map(len, places))), 0
+        for chunk, some in zip(self._chunks, places, strict=True):
+            start, end = end, end + len(some)
+            chunk.copy(some, {name: column[start:end] for name, column in out.items()})
+            chunk.changed[:] = False
+        return out
 
     def between(self, first: int, last: int) -> Columns:
         """Return the rows with first <= key <= last, sorted by key."""
@@ -136,35 +129,26 @@ class Runs:
     def restore(self, rows: Columns) -> None:
         """Replace everything by rows, none of them changed; a copy of them is kept."""
         held = {name: rows[name].astype(column.dtype) for name, column in self._empty.items()}
-        held[_CHANGED] = np.zeros(length(rows), np.bool_)
-        self._chunks, self._filled, self._index = [held], [length(held)], KeyIndex()
+        self._chunks, self._index = [Chunk.of(held, np.zeros(length(rows), np.bool_))], KeyIndex()
         if length(held):
             self._index.insert(held[KEY], 0)
 
-    def _room(self) -> int:
-        """Rows for which the last chunk has room; a new chunk is begun if it has none."""
-        room = length(self._chunks[-1]) - self._filled[-1] if self._chunks else 0
-        if room:
-            return room
-        capacity = max(_FIRST_CHUNK, min(_CHUNK, len(self)))
-        chunk = {name: np.empty((capacity, *kind.shape[1:]), kind.dtype) for name, kind in self._empty.items()}
-        self._chunks.append(chunk | {_CHANGED: np.empty(capacity, np.bool_)})
-        self._filled.append(0)
-        return capacity
+    def _last(self) -> Chunk:
+        """Return the last chunk that has room; a new one is begun if it has none."""
+        if not self._chunks or not self._chunks[-1].room:
+            self._chunks.append(Chunk(self._empty, max(_FIRST_CHUNK, min(_CHUNK, len(self)))))
+        return self._chunks[-1]
 
-    def _views(self) -> Iterator[Columns]:
-        """Chunks without the room that they have left."""
-        for chunk, filled in zip(self._chunks, self._filled, strict=True):
-            yield {name: column[:filled] for name, column in chunk.items()}
-
-    def _plain(self, rows: Columns) -> Columns:
-        return {name: rows[name] for name in self._empty}
+    def _room_for(self, rows: int, names: Iterable[str] | None = None) -> Columns:
+        """Columns (all, or these) of so many rows, with nothing in them yet."""
+        kinds = {name: self._empty[name] for name in (self._empty if names is None else names)}
+        return {name: np.empty((rows, *kind.shape[1:]), kind.dtype) for name, kind in kinds.items()}
 
     def _split(self, at: Ints) -> list[Part]:
         """Cut places by chunk: (chunk, which of the places lie in it, their rows there)."""
         if len(self._chunks) == 1:
             return [(self._chunks[0], slice(None), at)]
-        bases = np.cumsum([0, *self._filled])
+        bases = np.cumsum([0, *(chunk.filled for chunk in self._chunks)])
         chunk_of = (np.searchsorted(bases, at, side="right") - 1).astype(np.uint16)
         order = np.argsort(chunk_of, kind="stable")  # of small numbers, which is quick
         ends = np.searchsorted(chunk_of[order], np.arange(len(self._chunks) + 1))
@@ -172,12 +156,12 @@ class Runs:
         return [(self._chunks[number], here, at[here] - bases[number]) for number, here in pieces if len(here)]
 
 
-def _joined(chunks: Iterable[Columns]) -> Iterator[Columns]:
+def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Join neighbours while they are small together, so that there are never many chunks for few rows."""
-    last: Columns | None = None
+    last: Chunk | None = None
     for chunk in chunks:
-        if last is not None and length(last) + length(chunk) <= _CHUNK:
-            last = concat([last, chunk])
+        if last is not None and last.filled + chunk.filled <= _CHUNK:
+            last = last.joined(chunk)
             continue
         if last is not None:
             yield last

@@ -27,6 +27,7 @@ from streams.core.segment import BUCKETS, Segment
 from streams.core.summary import Sums, by_shard, parted
 from streams.core.watermark import NEVER
 from streams.pipeline import Rows, Upstream
+from streams.runtime.allocator import give_back
 from streams.runtime.checkpoint import Checkpoints
 from streams.runtime.kafka import shard_of
 from streams.runtime.packing import decode, encode
@@ -36,6 +37,7 @@ _TIME_IN_HEADER = re.compile(rb"[0-9]{1,18}")  # what fits into 64 bits
 _SMALL = 1 << 20  # bytes of deltas that are left as they are
 _BASE_SHARE = 2  # bytes of base that are written for each byte of deltas, so that old deltas become superfluous
 _MOST_COPIES = 1.5  # how much more than the rows that are held the segments may hold, before bases are written
+_MOST_FREE = 256 << 20  # bytes that the allocator may keep: more than what a block and a capture take and let go of
 _COUNTED_ROWS = 1_000  # of a delta, from which it is seen how many bytes a row takes
 
 
@@ -164,6 +166,7 @@ class Joining:
             return None
         self._saved = now
         self._note_sweep()
+        give_back(_MOST_FREE)
         self._sequence += 1
         blobs = self._write_segments()
         messages = list(self._messages(self.upstream.measures.collect()))

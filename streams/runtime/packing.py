@@ -3,17 +3,18 @@ Packing: nested plain data, arrays and tables as bytes, as checkpoints, summarie
 
 MessagePack holds the nesting, with small arrays as NumPy's .npy and tables as Arrow IPC: no pickle, so that reading
 runs no code. All of it is compressed with Zstandard at its quickest; Kafka's clients have nothing left to compress.
-Large arrays stand behind it, each compressed by itself, or as it is where that would not make it smaller: the hashes
-of ids, which are a third of a checkpoint, are noise. Before everything stands a digest: one wrong bit in a sum would
-restore to numbers that are wrong and look right.
+Large arrays stand behind it, made narrow where that is possible at the speed of memory, and not compressed. Before
+everything stands a digest: one wrong bit in a sum would restore to numbers that are wrong and look right.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import struct
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,43 +22,39 @@ import pyarrow as pa
 import xxhash
 
 from streams.errors import StateCorrupt
+from streams.runtime.narrow import Form, narrow, widen
 
 _ARRAY, _TABLE, _LARGE = 1, 2, 3
 _DIGEST_BYTES = 16
 _COMPRESSION, _LEVEL = "zstd", 1
 _LARGE_BYTES = 1 << 16
-_TRIED_BYTES, _WORTH_IT = 1 << 13, 0.9  # a large array is compressed if so much of its middle shrinks to this share
-
-
-class _Part(NamedTuple):
-    """Bytes as they are stored, and their length once they are decompressed; 0: they are not compressed."""
-
-    length: int
-    data: bytes | memoryview
 
 
 class _Large(msgspec.Struct, array_like=True):
-    """What stands for a large array: its type and shape, and which part it is."""
+    """What stands for a large array: its shape, the form in which it is held, and of what types and in which parts."""
 
-    dtype: str
     shape: tuple[int, ...]
-    part: int
+    form: Form
+    dtypes: list[str]
+    first: int
 
 
 def encode(value: Any) -> bytes:
     """Return nested dictionaries and lists of plain data, arrays and Arrow tables as bytes."""
-    large: list[_Part] = []
+    large: list[memoryview] = []
 
     def hook(found: Any) -> msgspec.msgpack.Ext:
         if not isinstance(found, np.ndarray) or found.nbytes < _LARGE_BYTES:
             return _encode(found)
-        large.append(_packed(np.ascontiguousarray(found).reshape(-1).view(np.uint8).data))
-        return msgspec.msgpack.Ext(_LARGE, msgspec.msgpack.encode(_Large(found.dtype.str, found.shape, len(large))))
+        form, arrays = narrow(np.ascontiguousarray(found).reshape(-1))
+        described = _Large(found.shape, form, [array.dtype.str for array in arrays], len(large))
+        large.extend(array.view(np.uint8).data for array in arrays)
+        return msgspec.msgpack.Ext(_LARGE, msgspec.msgpack.encode(described))
 
     plain = msgspec.msgpack.Encoder(enc_hook=hook).encode(value)
-    parts = [_compressed(memoryview(plain)), *large]
-    sizes = [number for part in parts for number in (part.length, len(part.data))]
-    content = [struct.pack(f">I{len(sizes)}Q", len(parts), *sizes), *(part.data for part in parts)]
+    compressed = _codec().compress(plain, asbytes=True)
+    sizes = [len(plain), len(compressed), *(len(part) for part in large)]
+    content = [struct.pack(f">I{len(sizes)}Q", len(large), *sizes), compressed, *large]
     return b"".join([_digest(content), *content])  # each byte is copied once: these are the largest things there are
 
 
@@ -79,41 +76,25 @@ def decode(data: bytes, what: str) -> Any:
         def hook(code: int, held: memoryview) -> Any:
             return _unpacked(large, held) if code == _LARGE else _decode(code, held)
 
-        return msgspec.msgpack.Decoder(ext_hook=hook).decode(_plain(plain))
+        return msgspec.msgpack.Decoder(ext_hook=hook).decode(plain)
     except (msgspec.DecodeError, struct.error, ValueError, OSError) as error:
         raise StateCorrupt(f"{what} of {len(data)} bytes is damaged: {error}") from error
 
 
-def _parts(content: memoryview) -> Iterator[_Part]:
+def _parts(content: memoryview) -> Iterator[memoryview]:
     (many,) = struct.unpack_from(">I", content)
-    sizes = struct.unpack_from(f">{2 * many}Q", content, 4)
-    at = 4 + 16 * many
-    for length, stored in zip(sizes[::2], sizes[1::2], strict=True):
-        yield _Part(length, content[at : at + stored])
-        at += stored
+    length, *sizes = struct.unpack_from(f">{many + 2}Q", content, 4)
+    at = 4 + 8 * (many + 2)
+    yield memoryview(_codec().decompress(content[at : at + sizes[0]], length))
+    for before, size in zip(accumulate(sizes), sizes[1:], strict=False):
+        yield content[at + before : at + before + size]
 
 
-def _packed(data: memoryview) -> _Part:
-    middle = len(data) // 2
-    tried = data[middle : middle + _TRIED_BYTES]
-    if len(_codec().compress(tried, asbytes=True)) > _WORTH_IT * len(tried):
-        return _Part(0, data)
-    return _compressed(data)
-
-
-def _compressed(data: memoryview) -> _Part:
-    return _Part(len(data), _codec().compress(data, asbytes=True))
-
-
-def _plain(part: _Part) -> memoryview:
-    data = memoryview(part.data)
-    return memoryview(_codec().decompress(data, part.length)) if part.length else data
-
-
-def _unpacked(large: list[_Part], held: memoryview) -> Any:
+def _unpacked(large: Sequence[memoryview], held: memoryview) -> Any:
     described = msgspec.msgpack.decode(held, type=_Large)
-    flat = np.frombuffer(_plain(large[described.part - 1]), np.dtype(described.dtype))
-    return flat.reshape(described.shape).copy()  # what is restored is written to
+    parts = large[described.first : described.first + len(described.dtypes)]
+    arrays = [np.frombuffer(part, np.dtype(dtype)) for part, dtype in zip(parts, described.dtypes, strict=True)]
+    return widen(described.form, arrays, math.prod(described.shape)).reshape(described.shape)
 
 
 def _codec() -> pa.Codec:

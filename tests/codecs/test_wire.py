@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -141,3 +143,20 @@ def test_a_length_that_lies_costs_nothing() -> None:
     (reject,) = decode([b"\0\0\0\0\1" + datum]).rejects
 
     assert reject.reason == "undecodable"
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_block_is_let_go_of_at_once(damaged: bool) -> None:
+    """What was decoded is free as soon as nobody uses it, without a garbage collection: blocks are large."""
+    messages = framed("outcome", [*OUTCOMES], "confluent")
+    gc.collect()
+    gc.disable()
+    try:
+        block = decode([*messages, b"no message"] if damaged else messages)
+        tables = [weakref.ref(batch.table) for batch in block.batches]
+        del block
+        left = [table() for table in tables]
+    finally:
+        gc.enable()
+
+    assert left == [None]
