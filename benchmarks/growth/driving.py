@@ -28,7 +28,7 @@ from streams.runtime.topics import CHECKPOINTS, EVENT_TOPICS
 from streams.runtime.windowing import Windowing
 from tests.runtime.memory import MemoryLog
 
-BLOCK = 10_000
+BLOCK = 100_000
 TICK = 200_000
 FILL_BLOCK, FILL_TICK = 50_000, 500_000
 WINDOW_SHARE = 4.0  # as a worker: windows are shown again after so many times as long as showing them took

@@ -6,6 +6,7 @@ from benchmarks.growth.alone import alone, peak, resident
 from benchmarks.growth.driving import Driver, warm_up
 from benchmarks.growth.results import Row
 from benchmarks.growth.stream import Stream
+from streams.runtime.allocator import give_back
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 EVENTS, QUICK_EVENTS = 2_000_000, 400_000
@@ -26,6 +27,7 @@ def measure_one(waiting: int, events: int) -> Row:
     warm_up()
     driver = Driver(Stream(waiting))
     driver.stream.predictions(0, 1)
+    give_back(0)
     before = resident()
     driver.fill()
     filled = resident()

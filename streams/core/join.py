@@ -151,7 +151,8 @@ class Joiner:
         orphans = _let_go(self.outcomes, cut), _let_go(self.feedback, cut)
         self.tally["orphan_outcomes"] += len(orphans[0].refs)
         self.tally["orphan_feedback"] += len(orphans[1].refs)
-        gone = self.predictions.remove(self._last_times() < watermark - self._disorder)
+        past = watermark - self._disorder
+        gone = self.predictions.remove(self.predictions.where(lambda rows: self._last_times(rows) < past))
         self.tally["expired"] += int(((gone["flags"] & LABELLED) == 0).sum())
         self._since_sweep = 0
         return orphans
@@ -162,9 +163,9 @@ class Joiner:
 
     def unlabelled(self, watermark: int) -> tuple[int, int]:
         """Predictions held without an outcome: (those that wait, those whose horizon has passed)."""
-        bare = (self.predictions.column("flags") & LABELLED) == 0
-        passed = int((bare & (self._last_times() < watermark)).sum())
-        return int(bare.sum()) - passed, passed
+        bare = self.predictions.where(_is_bare)
+        passed = self.predictions.where(lambda rows: _is_bare(rows) & (self._last_times(rows) < watermark))
+        return int(bare.sum() - passed.sum()), int(passed.sum())
 
     def stores(self) -> dict[str, Runs]:
         """The stores by name."""
@@ -181,12 +182,12 @@ class Joiner:
         self._since_sweep, self.watermark = head["since_sweep"], head["watermark"]
         for name, store in self.stores().items():
             held = rows[name]
-            last_time = held["time"] if name != "predictions" else held["time"] + self._horizon_of(held["cohort"])
+            last_time = self._last_times(held) if name == "predictions" else held["time"]
             store.restore(take(held, ~(swept[name] & (last_time < self.swept[name]))))
 
-    def _last_times(self) -> Ints:
-        """Until when a label counts, for each waiting prediction."""
-        return self.predictions.column("time") + self._horizon_of(self.predictions.column("cohort"))
+    def _last_times(self, predictions: Columns) -> Ints:
+        """Until when a label counts for each prediction."""
+        return predictions["time"] + self._horizon_of(predictions["cohort"])
 
     def _label_arrivals(self, rows: Columns, known: Mask) -> Columns:
         """Label new predictions by the outcomes that wait for them, in place."""
@@ -283,6 +284,12 @@ class Joiner:
         return before
 
 
+def _is_bare(predictions: Columns) -> Mask:
+    """Which predictions have no label."""
+    bare: Mask = (predictions["flags"] & LABELLED) == 0
+    return bare
+
+
 def _label_rows(predictions: Columns, sign: int) -> Columns:
     """Label changes: each prediction with the outcome in its state, added or taken back."""
     hidden = ("key", "check", "id", "flags", "revision", "outcome_time", "label_weight")
@@ -326,6 +333,6 @@ def _mark(store: Runs, at: Ints, counts: Mask, late: Mask) -> None:
 
 def _let_go(store: Runs, cut: int) -> Orphans:
     """Remove events older than the cut; those that matched nothing are orphans."""
-    gone = store.remove(store.column("time") < cut)
+    gone = store.remove(store.where(lambda rows: rows["time"] < cut))
     unmatched = (gone["flags"] & MATCHED) == 0
     return Orphans(gone["ref"][unmatched], (gone["flags"][unmatched] & LATE) != 0)

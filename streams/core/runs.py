@@ -10,7 +10,7 @@ writes what is new, and `between` gives the rows of a range of keys, so that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -89,9 +89,9 @@ class Runs:
         for chunk, here, rows in self._split(at):
             chunk.put(rows, {name: values[here] for name, values in columns.items()})
 
-    def column(self, name: str) -> Array:
-        """Return one column of all rows, in the order of places."""
-        return np.concatenate([self._empty[name], *(chunk.rows()[name] for chunk in self._chunks)])
+    def where(self, test: Callable[[Columns], Mask]) -> Mask:
+        """Mask over all places of the rows that pass a test of rows, which is given some at a time."""
+        return np.concatenate([np.empty(0, np.bool_), *(test(chunk.rows()) for chunk in self._chunks)])
 
     def remove(self, gone: Mask) -> Columns:
         """Take out the rows where the mask (over all places) is true, and return them. Ends the validity of places."""

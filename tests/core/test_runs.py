@@ -51,7 +51,7 @@ class AgainstAList(RuleBasedStateMachine):
 
     @rule(modulus=st.integers(1, 5))
     def remove(self, modulus: int) -> None:
-        gone = self.runs.remove(self.runs.column("row") % modulus == 0)
+        gone = self.runs.remove(self.runs.where(lambda rows: rows["row"] % modulus == 0))
 
         assert sorted(gone["row"].tolist()) == sorted(row for row in self.model if row % modulus == 0)
         self.model = {row: held for row, held in self.model.items() if row % modulus}
@@ -65,7 +65,8 @@ class AgainstAList(RuleBasedStateMachine):
 
     @invariant()
     def holds_the_same_rows(self) -> None:
-        held = zip(*(self.runs.column(name).tolist() for name in ("row", "key", "value")), strict=True)
+        rows = self.runs.snapshot()
+        held = zip(*(rows[name].tolist() for name in ("row", "key", "value")), strict=True)
 
         assert sorted(held) == sorted((row, key, value) for row, (key, value) in self.model.items())
         assert len(self.runs) == len(self.model)
@@ -113,7 +114,7 @@ def test_places_are_valid_until_rows_come_or_go() -> None:
 
     assert (runs.gather("value", at) == 2.0 * runs.gather("row", at)).all()
     assert sorted(runs.take(at)["key"].tolist()) == sorted(runs.gather("row", at).tolist())
-    assert runs.column("value").sum() == 2.0 * runs.gather("row", at).sum()
+    assert runs.snapshot()["value"].sum() == 2.0 * runs.gather("row", at).sum()
 
 
 def test_matrix_columns_are_rows_like_others() -> None:
@@ -137,7 +138,7 @@ def test_what_is_given_and_what_is_held_are_apart() -> None:
     runs.put(ints([0]), {"value": np.array([7.0])})
 
     assert saved["value"].tolist() == [1.0]
-    assert runs.column("value").tolist() == [7.0]
+    assert runs.snapshot()["value"].tolist() == [7.0]
 
 
 def test_an_empty_store_finds_nothing() -> None:
@@ -171,7 +172,7 @@ def test_a_row_that_is_removed_is_not_told_as_changed() -> None:
     """What is gone is known from the sweep; the changes of the others stay."""
     runs = Runs(DTYPES)
     runs.insert(columns([(key, key, 0.0) for key in range(6)]))
-    runs.remove(runs.column("row") % 2 == 0)
+    runs.remove(runs.where(lambda rows: rows["row"] % 2 == 0))
 
     assert sorted(runs.changed()["row"].tolist()) == [1, 3, 5]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from streams.core.archive import Archive
-from streams.core.columns import Columns, Ints, length, take
+from streams.core.columns import Columns, Ints, Mask, length, take
 from streams.core.groups import Groups, SlicePlan
 from streams.core.join import FEEDBACK, MATCHED, OUTCOME
 from streams.core.runs import Runs
@@ -23,6 +24,12 @@ STORES = {"predictions": PREDICTION, "outcomes": OUTCOME, "feedback": FEEDBACK}
 PLANS = {"m": SlicePlan(((), ("city",)), 1_000)}
 Place = tuple[str, int, int]
 Model = dict[Place, dict[str, Any]]
+
+
+def _is_before(cut: int, rows: Columns) -> Mask:
+    """Which rows the cut has passed."""
+    before: Mask = rows["time"] < cut
+    return before
 
 
 class Desk:
@@ -80,8 +87,8 @@ class Desk:
     def sweep(self) -> None:
         """Let go of the oldest rows of each store; nothing notes which."""
         for name, store in self.stores.items():
-            self.cuts[name] = self.rng.randrange(self.cuts[name], 101)
-            store.remove(store.column("time") < self.cuts[name])
+            cut = self.cuts[name] = self.rng.randrange(self.cuts[name], 101)
+            store.remove(store.where(partial(_is_before, cut)))
         self.model = {place: row for place, row in self.model.items() if row["time"] >= self.cuts[place[0]]}
         self.swept = self.sequence
 
