@@ -70,8 +70,10 @@ def main() -> int:
     """Run the command; return its exit code."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before any pool of threads looks how many cores there are
     from benchmarks.budget import blocks, drive
+    from benchmarks.peers.workload import make_workload
 
-    events, (made, count) = rows(), blocks(PREDICTIONS, BLOCK)
+    work = make_workload(PREDICTIONS)
+    events, made, count = rows(), blocks(work, BLOCK), work.events
     turns = [(best(lambda: loop(events)), best(lambda: drive(made, TICK))) for _ in range(TURNS)]
     of_loop, of_pipeline = (min(column) for column in zip(*turns, strict=True))
     loops = of_pipeline / of_loop
