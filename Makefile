@@ -45,6 +45,7 @@ kafka: setup ## a real Kafka on loopback, from its Maven artifacts (needs a JDK 
 
 bench: setup ## this pipeline and what could be used instead, on a real Kafka, three rounds (an hour; ONLY="streams quix")
 	@$(BIN)/python -m benchmarks.peers.run $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(BIN)/python -m benchmarks.experiments
 
 bench-growth: setup ## how cost grows: waiting predictions, groups, workers, checkpoints, replay; then the plots
 	@$(BIN)/python -m benchmarks.growth.run

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from benchmarks.peers.workload import Workload
     from streams.runtime.joining import Joining
     from streams.runtime.windowing import Windowing
 
@@ -70,11 +71,8 @@ class Budget:
         setattr(owner, name, timed)
 
 
-def blocks(predictions: int, size: int) -> tuple[list[tuple[str, list[bytes]]], int]:
+def blocks(work: Workload, size: int) -> list[tuple[str, list[bytes]]]:
     """Blocks of messages of both topics, in the order in which a reader of a backlog gets them."""
-    from benchmarks.peers.workload import make_workload
-
-    work = make_workload(predictions)
     made = []
     for arrivals in (work.predictions, work.outcomes):
         messages = arrivals.messages()
@@ -83,10 +81,10 @@ def blocks(predictions: int, size: int) -> tuple[list[tuple[str, list[bytes]]], 
             (start / share, arrivals.kind, messages[start : start + size]) for start in range(0, len(messages), size)
         ]
     made.sort(key=lambda block: block[0])
-    return [(kind, values) for _, kind, values in made], work.events
+    return [(kind, values) for _, kind, values in made]
 
 
-def drive(given: Sequence[tuple[str, list[bytes]]], tick: int) -> tuple[Budget, float]:
+def drive(given: Sequence[tuple[str, list[bytes]]], tick: int, file: Path = CONFIG) -> tuple[Budget, float]:
     """Take all blocks through the worker's parts; returns the processor seconds by stage, and of all."""
     from streams.codecs.registry import SchemaRegistry, default_schema_dir
     from streams.config import load_config
@@ -97,7 +95,7 @@ def drive(given: Sequence[tuple[str, list[bytes]]], tick: int) -> tuple[Budget, 
     from streams.runtime.windowing import Windowing
     from tests.runtime.memory import MemoryLog
 
-    config, log = load_config(CONFIG), MemoryLog()
+    config, log = load_config(file), MemoryLog()
     checkpoints = [Checkpoints(role, Claim(log, 0, 1), fingerprint(config)) for role in ("join", "window")]
     inputs = tuple(f"bench.{name}" for name in ("prediction", "outcome", "feedback"))
     joining = Joining(config, 0, 1, inputs, checkpoints[0], SchemaRegistry.load(default_schema_dir()))
@@ -119,7 +117,8 @@ def drive(given: Sequence[tuple[str, list[bytes]]], tick: int) -> tuple[Budget, 
             messages = [message.data for message in captured.messages] if captured else []
             windowing.take(Records(messages, summaries + np.arange(len(messages)), 0))
             summaries += len(messages)
-            windowing.show()
+            for _ in windowing.show():
+                pass
     return budget, time.process_time() - started
 
 
@@ -132,8 +131,11 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before any pool of threads looks how many cores there are
-    made, events = blocks(given.predictions, given.block)
-    budget, seconds = drive(made, given.tick)
+    from benchmarks.peers.workload import make_workload
+
+    work = make_workload(given.predictions)
+    events = work.events
+    budget, seconds = drive(blocks(work, given.block), given.tick)
     nanoseconds = {stage: budget.seconds[stage] / events * 1e9 for stage in STAGES}
     nanoseconds["rest"] = seconds / events * 1e9 - sum(nanoseconds.values())
     for stage, what in (STAGES | {"rest": "taking blocks apart, keeping count"}).items():

@@ -19,6 +19,8 @@ from click.exceptions import Exit
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from streams.cli_analyze import analyze, power
+from streams.cli_experiments import experiment
 from streams.errors import StreamsError
 
 INTERRUPTED = 130
@@ -76,6 +78,11 @@ def cli() -> None:
     """
 
 
+cli.add_command(analyze)
+cli.add_command(experiment)
+cli.add_command(power)
+
+
 @cli.command()
 @click.option("--dir", "directory", type=_path, default=Path(".streams/demo"), show_default=True, help="Where to work.")
 def demo(directory: Path) -> None:
@@ -85,7 +92,7 @@ def demo(directory: Path) -> None:
     run(directory, Console())
 
 
-@cli.command()
+@cli.command(short_help="Run event files through the pipeline into a store.")
 @_config
 @_store
 @_json
@@ -141,7 +148,7 @@ def emit(
     click.echo(f"{report.confirmed:,} events in {report.seconds:.1f} s, {rate:,.0f} events/s", err=True)
 
 
-@cli.command()
+@cli.command(short_help="Read events from Kafka and keep the store up to date.")
 @_config
 @_store
 @_brokers
@@ -251,7 +258,7 @@ def query(dsn: str, form: str, sql: str) -> None:
         console.print(render.to_rich(table, width=console.width))
 
 
-@cli.command()
+@cli.command(short_help="Check a configuration: every problem at once.")
 @_config
 def check(config_path: Path) -> None:
     """Check a configuration: every problem at once, with its place and a suggestion."""

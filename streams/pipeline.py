@@ -1,9 +1,9 @@
 """
 The pipeline. START HERE: the stages in order, one executable page.
 
-    predictions ┐
-    outcomes    ├─ decode ── join ── sample ── summarize ── window ── sinks
-    feedback    ┘     └ rejected  └ orphans  └ samples         └ quality
+    predictions ┐                                            ┌─ judge ── verdicts
+    outcomes    ├─ decode ── join ── sample ── summarize ────┴─ window ── quality
+    feedback    ┘     └ rejected  └ orphans  └ samples
 
 Blocks of events go in (a codec has decoded them), tables of rows come out, each with the name of the store's table.
 No stage does I/O, asks a clock or draws a random number: the same events give the same tables, however they were
@@ -171,6 +171,8 @@ class Downstream:
         self.catalog.groups.admit(FOREVER if ended else watermark)
         for table in self.measures.show(watermark, revision, provisional=provisional):
             yield "windows", table
+        for table in self.measures.trials.look(FOREVER if ended else watermark, revision):
+            yield "verdicts", table
         if provisional and self.catalog.groups.decided_slices() > self._listed:
             self._listed = self.catalog.groups.decided_slices()
             yield "slices", slice_rows(self.catalog.groups.decisions(), revision)

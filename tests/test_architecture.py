@@ -17,6 +17,8 @@ STAGES = ("join", "sample", "summarize", "window")
 ENGINES = {"faust", "aiokafka", "clickhouse_connect", "chdb", "asyncio", "threading", "multiprocessing", "subprocess"}
 OUTSIDE = {"os", "time", "datetime", "logging", "random", "secrets", "uuid", "pathlib", "io", "socket", "sys", "shutil"}
 OUTER = {"streams.codecs", "streams.runtime", "streams.sinks", "streams.pipeline", "streams.cli", "streams.demo"}
+OUTER |= {"streams.analyze", "streams.report", "streams.cli_analyze", "streams.cli_experiments", "streams.cli_report"}
+OUTER |= {"streams.cli_plan"}
 CLOCKS_AND_DICE = {"now", "utcnow", "today", "random", "default_rng"}
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -19,6 +19,15 @@ COMMANDS = (
     "topics plan",
     "topics apply",
     "emit",
+    "experiment",
+    "experiment assign",
+    "experiment plan",
+    "experiment report",
+    "analyze",
+    "analyze proportions",
+    "analyze means",
+    "analyze srm",
+    "power",
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from streams.config.experiments import ExperimentationConfig, check_against_models
 from streams.config.fields import TASKS, Classes, Duration, Horizon, Label, Metrics, Slices, TaskName, Windows
 from streams.config.kafka import KafkaConfig
 from streams.config.problems import shown
@@ -127,6 +128,9 @@ class Config(BaseModel):
         description="Share of requests whose raw events are kept",
     )
     kafka: KafkaConfig = Field(default_factory=KafkaConfig, description="How to reach Kafka, and its topics")
+    experimentation: ExperimentationConfig = Field(
+        default_factory=ExperimentationConfig, description="Experiments: who is in them, and how they are judged"
+    )
 
     @field_validator("models", mode="before")
     @classmethod
@@ -134,3 +138,11 @@ class Config(BaseModel):
         if not isinstance(models, Mapping):
             return models
         return {key: {**model, "name": key} if isinstance(model, Mapping) else model for key, model in models.items()}
+
+    @field_validator("experimentation", mode="before")
+    @classmethod
+    def _experiments_fit_the_models(cls, section: object, info: ValidationInfo) -> object:
+        models: Mapping[str, ModelConfig] | None = info.data.get("models")
+        tasks = None if models is None else {name: model.task for name, model in models.items()}
+        check_against_models(section, tasks)
+        return section

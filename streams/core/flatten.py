@@ -1,8 +1,8 @@
 """
 From Arrow batches to the flat columns that the join holds: ids hashed, labels hashed, attributes as cohorts.
 
-A prediction's flat row takes 62 bytes, plus eight for each optional column that the configured tasks need,
-and for each place of a ranking that their metrics look at.
+A prediction's flat row has 62 bytes, plus eight for each optional column that the configured tasks need, and for each
+place of a ranking that their metrics look at; nine more where there are experiments.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from streams.core.block import FEEDBACK_KINDS, ROLES
 from streams.core.columns import Array, Columns, Hashes, Ints, Mask, beside_equal, from_arrow, take
+from streams.core.exposure import Exposures, bucket_of
 from streams.core.groups import MISSING, Groups, combine
 from streams.core.ids import hash_repeated, hash_strings, hash_twice, mix
 from streams.core.metric.base import Task
@@ -34,10 +35,15 @@ DTypes = dict[str, npt.DTypeLike | tuple[npt.DTypeLike, int]]
 
 @dataclass(frozen=True)
 class Shape:
-    """Which optional columns waiting predictions need: by the models' tasks, and how much of a ranking metrics see."""
+    """
+    Which optional columns waiting predictions need.
+
+    By the models' tasks, by how much of a ranking metrics see, and by whether there are experiments.
+    """
 
     tasks: frozenset[Task]
     places: int = RANKING_PLACES
+    exposures: Exposures | None = None
 
     def dtypes(self) -> DTypes:
         """Column types of the prediction store."""
@@ -64,6 +70,8 @@ class Shape:
             base |= {"ranking": (np.uint64, self.places)}
         if self.tasks - {"none"}:
             base |= {"label_weight": np.float64}
+        if self.exposures is not None:
+            base |= {"arms": np.uint64, "bucket": np.uint8}  # exposure.py says what they mean
         return base
 
 
@@ -109,11 +117,27 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
         "value": lambda: np.full(len(table), np.nan),
         "label_weight": lambda: np.zeros(len(table)),
         "ranking": lambda: _ranking(table["ranking"], shape.places),
+        "arms": lambda: _arms(table, shape),
+        "bucket": lambda: bucket_of(units_of(table, ids["key"])),
     }
     names = shape.dtypes().keys()
     rows = take({name: columns[name] if name in columns else optional[name]() for name in names - {"cohort"}}, chosen)
     rows["cohort"] = cohorts_of(table, ids["time"], chosen, groups)
     return {name: rows[name] for name in names}
+
+
+def units_of(table: pa.RecordBatch, requests: Hashes) -> Hashes:
+    """Hash the unit of each prediction, the request itself where it names none."""
+    units = hash_strings(_named(table["unit_id"]))
+    return np.where(units == 0, requests, units)
+
+
+def _arms(table: pa.RecordBatch, shape: Shape) -> Hashes:
+    """Exposure of each prediction; one that the user did not see was no exposure."""
+    if shape.exposures is None:
+        return np.zeros(len(table), np.uint64)
+    numbers = shape.exposures.read(table["assignments"])
+    return np.where(_equal(table["role"], ROLES[1]), np.uint64(0), numbers)
 
 
 def flatten_outcomes(table: pa.RecordBatch, ids: Columns) -> Columns:

@@ -14,7 +14,7 @@ from streams.core.archive import Archive
 from streams.core.block import Batch, Block, Reject
 from streams.core.catalog import Catalog
 from streams.core.columns import Columns, Hashes, Ints, Mask, from_arrow, length, ordered, take
-from streams.core.flatten import flatten_feedback, flatten_outcomes, flatten_predictions, identify
+from streams.core.flatten import flatten_feedback, flatten_outcomes, flatten_predictions, identify, units_of
 from streams.core.join import MATCHED, Joiner, Orphans
 from streams.core.metric.base import Source
 from streams.core.rows import orphan_rows, record_texts
@@ -86,12 +86,12 @@ class Intake:
     def restore(self, head: Mapping[str, Any], segments: Sequence[Segment], swept: int) -> None:
         """Replace everything; `swept` is the sequence of the last segment written before the last sweep."""
         self.archive = Archive()
-        rows, sequences = assemble(segments, self._catalog.groups, self.archive)
+        rows, sequences = assemble(segments, self._catalog.groups, self.archive, self._catalog.shape.exposures)
         self.joiner.restore(head["joiner"], rows, {name: of <= swept for name, of in sequences.items()})
         self.tally = Counter(head["tally"])
 
     def _pack(self, rows: Rows) -> dict[str, Any]:
-        return pack(rows, self._catalog.groups, self.archive)
+        return pack(rows, self._catalog.groups, self.archive, self._catalog.shape.exposures)
 
     def _refuse_late(self, batch: Batch, watermark: int) -> tuple[Batch, list[Reject]]:
         """Part from predictions that are older than the watermark by more than their horizon: no label can come."""
@@ -119,6 +119,9 @@ class Intake:
         traffic = {name: rows[name] for name in ("cohort", "time", "weight")}
         traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
         traffic["sign"] = np.ones(length(rows))
+        if "arms" in rows:
+            units = units_of(batch.table, ids["key"])[chosen]
+            traffic |= {"arms": rows["arms"], "bucket": rows["bucket"], "known": rows["time"], "unit": units}
         labels, feedback = self.joiner.add_predictions(rows, known)
         return Joined(batch, chosen, rows["key"], {"traffic": traffic, "label": labels, "feedback": feedback})
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from streams.core.columns import Array, Columns, Hashes, Ints, Mask, length, take
+from streams.core.columns import Array, Columns, Hashes, Ints, Mask, concat, length, take
+from streams.core.course import OUTCOME_STATE, Pairs, label_changes, label_rows
 from streams.core.flatten import FIRST_KIND_BIT, LABELLED, SHADOW, Shape, repeated
 from streams.core.link import (
     Verdict,
@@ -39,7 +40,6 @@ _REST = {"value": np.float64, "ref": np.int64, "flags": np.uint8}
 OUTCOME = _EVENT | {"revision": np.int64, "label": np.uint64, "weight": np.float64} | _REST
 FEEDBACK = _EVENT | {"kind": np.int8} | _REST
 
-_STATE = {"revision": "revision", "outcome_time": "time", "label": "label", "value": "value", "label_weight": "weight"}
 _NOT_WAITED_FOR = 1_024  # rows that may be past their time before the stores are swept
 
 
@@ -107,7 +107,7 @@ class Joiner:
         `known` says which rows have a request of which there are outcomes already.
         """
         rows["flags"] = np.zeros(length(rows), np.uint8)
-        rows = rows | {name: absent for name, absent in self._unread(rows).items() if name not in self._held}
+        rows = self._readable(rows)
         query, at = self.predictions.find(rows["key"])
         predictions, events = self.predictions.take(at), take(rows, query)
         same = same_request(predictions, events)
@@ -220,6 +220,10 @@ class Joiner:
         rows["flags"][query], changes = _attribute(query, predictions, take(events, belongs))
         return changes
 
+    def _readable(self, outcomes: Columns) -> Columns:
+        """Outcomes with what some task reads, and nothing else."""
+        return outcomes | {name: absent for name, absent in self._unread(outcomes).items() if name not in self._held}
+
     @staticmethod
     def _unread(outcomes: Columns) -> Columns:
         """What outcomes say where no task reads it: nothing, so that it cannot decide which one stands."""
@@ -251,11 +255,27 @@ class Joiner:
         had = (before["flags"] & LABELLED) != 0
         self.tally["joined"] += int((~had).sum())
         wins = ~had | beats(after, before)
-        state = {name: np.where(wins, after[of], before[name]) for name, of in _STATE.items() if name in before}
+        state = {name: np.where(wins, after[of], before[name]) for name, of in OUTCOME_STATE.items() if name in before}
         state["flags"] = before["flags"] | how_joined(places, outcomes, len(chosen))
-        old = _label_rows(take(before, had & wins), -1)
-        new = _label_rows(take(before | state, wins), 1)
-        return places[chosen], state, {name: np.concatenate([old[name], new[name]]) for name in old}
+        if "arms" in predictions:
+            return places[chosen], state, label_changes(Pairs(places, predictions, outcomes), self._earlier)
+        old = label_rows(take(before, had & wins), -1)
+        new = label_rows(take(before | state, wins), 1)
+        return places[chosen], state, concat([old, new])
+
+    def _earlier(self, pairs: Pairs) -> Pairs:
+        """Pairs that predictions which have a label were in before: with the outcome that stands, and those held."""
+        labelled = np.flatnonzero((pairs.predictions["flags"] & LABELLED) != 0)
+        places, first = np.unique(pairs.places[labelled], return_index=True)
+        predictions = take(pairs.predictions, labelled[first])
+        state = self._unread(predictions) | {"label_weight": np.ones(len(places))} | predictions
+        stands = {of: state[name] for name, of in OUTCOME_STATE.items()}
+        query, at = self.outcomes.find(predictions["key"])
+        owners, events = take(predictions, query), self._readable(self.outcomes.take(at))
+        counts = in_time(owners["time"], events["time"], self._horizon_of(owners["cohort"]), self._disorder).counts
+        counted = same_request(owners, events) & counts & ((events["flags"] & MATCHED) != 0)
+        held = Pairs(places[query], owners, events).where(counted)
+        return Pairs(places, predictions, stands).with_(held)
 
     def _count_matched(self, outcomes: Columns, known: Mask) -> None:
         """
@@ -290,16 +310,6 @@ def _is_bare(predictions: Columns) -> Mask:
     return bare
 
 
-def _label_rows(predictions: Columns, sign: int) -> Columns:
-    """Label changes: each prediction with the outcome in its state, added or taken back."""
-    hidden = ("key", "check", "id", "flags", "revision", "outcome_time", "label_weight")
-    rows = {name: column for name, column in predictions.items() if name not in hidden}
-    rows["prediction_weight"] = predictions["weight"]
-    rows["weight"] = predictions["weight"] * predictions.get("label_weight", np.float64(1.0))
-    rows["sign"] = np.full(len(predictions["time"]), float(sign))
-    return rows
-
-
 def _attribute(places: Ints, predictions: Columns, events: Columns) -> tuple[Array, Columns]:
     """Feedback changes of aligned pairs, and each pair's prediction flags after all of them."""
     bits = np.left_shift(np.uint16(1), events["kind"].astype(np.uint16) + np.uint16(FIRST_KIND_BIT))
@@ -316,6 +326,9 @@ def _attribute(places: Ints, predictions: Columns, events: Columns) -> tuple[Arr
         "value": events["value"],
         "first": first.astype(np.float64),
     }
+    if "arms" in predictions:
+        changes |= {name: predictions[name] for name in ("arms", "bucket")}
+        changes["known"] = np.maximum(predictions["time"], events["time"])
     return predictions["flags"] | added[inverse], changes
 
 

@@ -44,11 +44,17 @@ def standing(places: Ints, candidates: Columns) -> Ints:
     order: Ints = ordered(places)
     if (np.diff(places[order]) > 0).all():
         return order
-    keys = (-null_first(candidates["value"]), ~candidates["label"], -candidates["time"], candidates["revision"], places)
-    order = np.lexsort(keys)
+    order = by_standing(places, candidates)
     starts, lengths = segments(places[order])
     chosen: Ints = order[starts + lengths - 1]
     return chosen
+
+
+def by_standing(places: Ints, candidates: Columns) -> Ints:
+    """Return the order that sorts candidate outcomes by place, the one that stands last."""
+    keys = (-null_first(candidates["value"]), ~candidates["label"], -candidates["time"], candidates["revision"], places)
+    order: Ints = np.lexsort(keys)
+    return order
 
 
 def null_first(values: Floats) -> Floats:

@@ -17,6 +17,7 @@ from streams.core.metric.histograms import CLASSES
 from streams.core.panes import Slots, cohort_of
 from streams.core.quality import quality_rows
 from streams.core.summarize import Summarizer, feedback_changes, label_changes, select, timing_changes, traffic_changes
+from streams.core.trials import Trials
 from streams.core.window import Cohorts, Windower
 
 
@@ -28,6 +29,7 @@ class Measures:
         self._summarizers = {t: Summarizer(catalog.layout(t), catalog.pane(t)) for t in catalog.tasks}
         self._windowers = {t: Windower(s.panes, catalog.specs(t)) for t, s in self._summarizers.items()}
         self._classes = Slots()
+        self.trials = Trials(catalog.docket, catalog.models)
 
     def __len__(self) -> int:
         return sum(len(s.panes.cells) for s in self._summarizers.values())
@@ -43,7 +45,9 @@ class Measures:
         for task, summarizer in self._summarizers.items():
             mine = select(rows, self._catalog.of_task(task, rows["cohort"]))
             if length(mine):
-                summarizer.add(source, mine, self._read(source, task, mine))
+                changes = self._read(source, task, mine)
+                summarizer.add(source, mine, changes)
+                self.trials.add(source, mine, changes, self._catalog.model_of(mine["cohort"]))
 
     def show(self, watermark: int, revision: int, *, provisional: bool) -> Iterator[pa.Table]:
         """Rows of the windows that became final and, if `provisional`, of those that changed."""
@@ -59,7 +63,9 @@ class Measures:
         """Return all sums since this was last called, with what their numbers mean, and begin anew."""
         tasks = {t: s.panes.collect() for t, s in self._summarizers.items()}
         used = np.concatenate([cohort_of(collected["cells"]["key"]) for collected in tasks.values()])
-        return {"tasks": tasks, "cohorts": named(self._catalog.groups, used), "classes": self._used_classes(tasks)}
+        return {"tasks": tasks, "cohorts": named(self._catalog.groups, used), "classes": self._used_classes(tasks)} | (
+            self.trials.collect()
+        )
 
     def _used_classes(self, tasks: Mapping[Task, Mapping[str, Any]]) -> Columns:
         """Hashes and numbers of the classes that are in pairs of actual and predicted class."""
@@ -80,6 +86,7 @@ class Measures:
 
         for task, summarizer in self._summarizers.items():
             summarizer.panes.merge(collected["tasks"][task], cohorts, bins)
+        self.trials.merge(collected)
 
     def _adopt(self, classes: Columns) -> Ints:
         """Number here of each class number there; classes beyond the last number are one, there as here."""
@@ -92,7 +99,7 @@ class Measures:
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data."""
         tasks = {t: s.panes.snapshot() | self._windowers[t].snapshot() for t, s in self._summarizers.items()}
-        return {"tasks": tasks, "classes": self._classes.snapshot()}
+        return {"tasks": tasks, "classes": self._classes.snapshot(), "trials": self.trials.snapshot()}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot."""
@@ -100,6 +107,7 @@ class Measures:
             summarizer.panes.restore(saved["tasks"][task])
             self._windowers[task].restore(saved["tasks"][task])
         self._classes.restore(saved["classes"])
+        self.trials.restore(saved["trials"])
 
     def _read(self, source: Source, task: Task, rows: Columns) -> Changes:
         if source == "traffic":

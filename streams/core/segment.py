@@ -19,6 +19,7 @@ import pyarrow as pa
 from streams.core.archive import Archive
 from streams.core.cohorts import adopted, named
 from streams.core.columns import Columns, Ints, Mask, concat, length, take
+from streams.core.exposure import Exposures
 from streams.core.groups import Groups
 from streams.core.join import MATCHED
 from streams.core.runs import KEY
@@ -47,17 +48,21 @@ def key_range(buckets: range) -> tuple[int, int]:
     return buckets.start * width, buckets.stop * width - 1
 
 
-def pack(rows: Rows, groups: Groups, archive: Archive) -> dict[str, Any]:
+def pack(rows: Rows, groups: Groups, archive: Archive, exposures: Exposures | None = None) -> dict[str, Any]:
     """Return rows as a segment's content; the texts of events that may become orphans go with them."""
     predictions = rows["predictions"]
     packed: dict[str, Any] = {"predictions": predictions, "cohorts": named(groups, predictions["cohort"])}
+    if exposures is not None:
+        packed["arms"] = exposures.layout()
     for store in _EVENTS:
         packed[store] = {name: column for name, column in rows[store].items() if name != "ref"}
         packed[f"{store} texts"] = archive.fetch(rows[store]["ref"][_may_be_orphans(rows[store])])
     return packed
 
 
-def assemble(segments: Sequence[Segment], groups: Groups, archive: Archive) -> tuple[Rows, dict[str, Ints]]:
+def assemble(
+    segments: Sequence[Segment], groups: Groups, archive: Archive, exposures: Exposures | None = None
+) -> tuple[Rows, dict[str, Ints]]:
     """
     Put segments together: of each row what was written last.
 
@@ -68,7 +73,7 @@ def assemble(segments: Sequence[Segment], groups: Groups, archive: Archive) -> t
     for segment in segments:
         here = slice(segment.buckets.start, segment.buckets.stop)
         bases[here] = np.maximum(bases[here], segment.sequence)
-    unpacked = [(segment, _unpack(segment.content, groups, archive)) for segment in segments]
+    unpacked = [(segment, _unpack(segment.content, groups, archive, exposures)) for segment in segments]
     rows: Rows = {}
     sequences: dict[str, Ints] = {}
     for store in ("predictions", *_EVENTS):
@@ -77,9 +82,9 @@ def assemble(segments: Sequence[Segment], groups: Groups, archive: Archive) -> t
     return rows, sequences
 
 
-def _unpack(content: Mapping[str, Any], groups: Groups, archive: Archive) -> Rows:
+def _unpack(content: Mapping[str, Any], groups: Groups, archive: Archive, exposures: Exposures | None) -> Rows:
     here = adopted(groups, content["cohorts"])
-    predictions = content["predictions"]
+    predictions = _exposed(content["predictions"], content.get("arms"), exposures)
     rows: Rows = {"predictions": predictions | {"cohort": here[predictions["cohort"]].astype(np.int32)}}
     for store in _EVENTS:
         events = dict(content[store])
@@ -90,6 +95,16 @@ def _unpack(content: Mapping[str, Any], groups: Groups, archive: Archive) -> Row
             events["ref"][unmatched] = archive.keep(texts, int(events["time"][unmatched].max()))
         rows[store] = events
     return rows
+
+
+def _exposed(predictions: Columns, layout: Mapping[str, Any] | None, exposures: Exposures | None) -> Columns:
+    """Predictions with their exposures as declared now: none where they were written before there were experiments."""
+    if exposures is None:
+        return {name: column for name, column in predictions.items() if name not in ("arms", "bucket")}
+    if layout is None:
+        rows = length(predictions)
+        return predictions | {"arms": np.zeros(rows, np.uint64), "bucket": np.zeros(rows, np.uint8)}
+    return predictions | {"arms": exposures.adopt(predictions["arms"], layout)}
 
 
 def _may_be_orphans(events: Columns) -> Mask:

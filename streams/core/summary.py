@@ -7,16 +7,16 @@ one model are merged in one place, so a summary is parted by model; and it is pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from streams.core.columns import Ints, Mask
+from streams.core.columns import Ints, Mask, length
 from streams.core.panes import cohort_of
 
 Sums = dict[str, Any]
-"""What `Measures.collect` returns: sums by task, and the names of cohorts and classes."""
+"""What `Measures.collect` returns: sums by task with the names of cohorts and classes, sums of trials, sightings."""
 
 
 def by_shard(sums: Sums, shard_of: Callable[[str], int]) -> dict[int, Sums]:
@@ -26,27 +26,78 @@ def by_shard(sums: Sums, shard_of: Callable[[str], int]) -> dict[int, Sums]:
     here = np.full(int(numbers.max(initial=-1)) + 1, -1)
     here[numbers] = shards
 
-    def belongs(shard: int) -> Callable[[Ints], Mask]:
-        return lambda cohorts: here[cohorts] == shard
+    def part(shard: int) -> Sums:
+        trials = _of_trials(sums, lambda model: shard_of(model) == shard)
+        return _where(sums, lambda cohorts: here[cohorts] == shard) | trials
 
-    return {shard: _where(sums, belongs(shard)) for shard in sorted(set(shards.tolist()))}
+    return {shard: part(shard) for shard in sorted(set(shards.tolist()))}
 
 
 def parted(sums: Sums, fits: Callable[[Sums], bool]) -> Iterator[Sums]:
-    """Part sums into halves, by cohort, and these again, until each part fits or is one cohort's."""
-    numbers = sums["cohorts"]["numbers"]
-    if len(numbers) < 2 or fits(sums):
+    """Part sums into halves, and these again, until each part fits or cannot be parted."""
+    halves = [] if fits(sums) else _halves(sums)
+    if not halves:
         yield sums
-        return
+    for half in halves:
+        yield from parted(half, fits)
+
+
+def size_of(sums: Sums) -> int:
+    """Bytes of the arrays in sums, before they are compressed."""
+    tables = [table for panes in sums["tasks"].values() for table in panes.values()]
+    seen = [column for told in sums["seen"] for column in told["rows"].values()]
+    return sum(
+        int(array.nbytes) for array in (*(t["parts"] for t in tables), *(t["sums"] for t in sums["trials"]), *seen)
+    )
+
+
+def _halves(sums: Sums) -> list[Sums]:
+    """Cut sums in two: trials apart from what windows need, then each of these; nothing if that cannot be."""
+    numbers = sums["cohorts"]["numbers"]
+    if sums["trials"] or sums["seen"]:
+        nothing = _where(sums, np.zeros_like)
+        if len(numbers):
+            return [sums | {"trials": [], "seen": []}, nothing | {name: sums[name] for name in ("trials", "seen")}]
+        pieces = [("trials", one) for one in _cut(sums["trials"], _ticks)] + [
+            ("seen", one) for one in _cut(sums["seen"], _rows)
+        ]
+        middle = len(pieces) // 2
+        return [_pieced(nothing, some) for some in (pieces[:middle], pieces[middle:]) if middle]
+    if len(numbers) < 2:
+        return []
     middle = numbers[len(numbers) // 2]
-    yield from parted(_where(sums, lambda cohorts: cohorts < middle), fits)
-    yield from parted(_where(sums, lambda cohorts: cohorts >= middle), fits)
+    return [_where(sums, lambda cohorts: cohorts < middle), _where(sums, lambda cohorts: cohorts >= middle)]
+
+
+def _pieced(nothing: Sums, pieces: Sequence[tuple[str, Any]]) -> Sums:
+    return nothing | {name: [one for of, one in pieces if of == name] for name in ("trials", "seen")}
+
+
+def _cut(parts: Sequence[Any], halves: Callable[[Any], list[Any]]) -> list[Any]:
+    """The parts, or, if there is a single one, its halves."""
+    return halves(parts[0]) if len(parts) == 1 else list(parts)
+
+
+def _ticks(one: Mapping[str, Any]) -> list[Any]:
+    middle = len(one["ticks"]) // 2
+    sides = (slice(None, middle), slice(middle, None))
+    return [{**one, "ticks": one["ticks"][side], "sums": one["sums"][side]} for side in sides] if middle else [one]
+
+
+def _rows(one: Mapping[str, Any]) -> list[Any]:
+    middle = length(one["rows"]) // 2
+    sides = (slice(None, middle), slice(middle, None))
+    return [{**one, "rows": {n: c[side] for n, c in one["rows"].items()}} for side in sides] if middle else [one]
+
+
+def _of_trials(sums: Sums, wanted: Callable[[str], bool]) -> Sums:
+    return {name: [one for one in sums[name] if wanted(one["model"])] for name in ("trials", "seen")}
 
 
 def _where(sums: Sums, wanted: Callable[[Ints], Mask]) -> Sums:
-    """Return the sums of the cohorts that are wanted."""
+    """Return the sums of the cohorts that are wanted, without those of trials."""
     named = sums["cohorts"]
-    kept = wanted(named["numbers"])
+    kept = wanted(named["numbers"]).astype(np.bool_)
     return {
         "tasks": {task: _cells_where(panes, wanted) for task, panes in sums["tasks"].items()},
         "cohorts": {
@@ -54,12 +105,14 @@ def _where(sums: Sums, wanted: Callable[[Ints], Mask]) -> Sums:
             "names": [named["names"][row] for row in np.flatnonzero(kept).tolist()],
         },
         "classes": sums["classes"],
+        "trials": [],
+        "seen": [],
     }
 
 
 def _cells_where(panes: Mapping[str, Any], wanted: Callable[[Ints], Mask]) -> dict[str, Any]:
     cells = panes["cells"]
-    kept = wanted(cohort_of(cells["key"]))
+    kept = wanted(cohort_of(cells["key"])).astype(np.bool_)
     place = np.cumsum(kept) - 1
     histograms = {name: _entries_where(panes[name], kept, place) for name in panes if name != "cells"}
     return {"cells": {"key": cells["key"][kept], "parts": cells["parts"][:, :, kept]}} | histograms

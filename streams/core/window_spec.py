@@ -19,12 +19,13 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 SECOND = 1_000_000
-DAY = 86_400 * SECOND
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
 MAX_DURATION = 36_525 * DAY  # a century: keeps every sum of times up to the year 9000 far inside int64
 MAX_MONTHS = 1_200
 MAX_OVERLAP = 1_440
 
-_UNITS = {"w": 7 * DAY, "d": DAY, "h": 3_600 * SECOND, "m": 60 * SECOND, "s": SECOND}
+_UNITS = {"w": 7 * DAY, "d": DAY, "h": HOUR, "m": 60 * SECOND, "s": SECOND}
 DURATION_PATTERN = "(?=.)" + "".join(f"(?:([0-9]{{1,15}}){unit})?" for unit in _UNITS)
 MONTHS_PATTERN = "([0-9]{1,15})mo"
 WINDOW_PATTERN = f"(?:{MONTHS_PATTERN}|{DURATION_PATTERN}(?:/{DURATION_PATTERN})?)"

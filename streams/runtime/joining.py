@@ -24,7 +24,7 @@ from streams.core.catalog import Catalog
 from streams.core.measures import Measures
 from streams.core.rows import intake_row
 from streams.core.segment import BUCKETS, Segment
-from streams.core.summary import Sums, by_shard, parted
+from streams.core.summary import Sums, by_shard, parted, size_of
 from streams.core.watermark import NEVER
 from streams.pipeline import Rows, Upstream
 from streams.runtime.allocator import give_back
@@ -38,6 +38,7 @@ _SMALL = 1 << 20  # bytes of deltas that are left as they are
 _BASE_SHARE = 2  # bytes of base that are written for each byte of deltas, so that old deltas become superfluous
 _MOST_COPIES = 1.5  # how much more than the rows that are held the segments may hold, before bases are written
 _MOST_FREE = 256 << 20  # bytes that the allocator may keep: more than what a block and a capture take and let go of
+_MOST_PACKED = 3  # records' sizes that sums may have before they are packed, to a third: brokers take 4 as they are
 _COUNTED_ROWS = 1_000  # of a delta, from which it is seen how many bytes a row takes
 
 
@@ -226,8 +227,7 @@ class Joining:
 
     def _fits(self, sums: Sums) -> bool:
         """Whether sums are small enough for one record, before it is known what compression makes of them."""
-        tables = [table for panes in sums["tasks"].values() for table in panes.values()]
-        return sum(int(table["parts"].nbytes) for table in tables) < self.checkpoints.claim.log.record_bytes
+        return size_of(sums) < _MOST_PACKED * self.checkpoints.claim.log.record_bytes
 
     def _header(self, shard: int) -> dict[str, Any]:
         """What goes with sums; what it says of event time holds once there is no `more` of the same capture."""

@@ -31,7 +31,8 @@ EVENT_TOPICS: Mapping[EventType, str] = {"prediction": "predictions", "outcome":
 SUMMARIES, CLAIMS, CHECKPOINTS = "summaries", "claims", "checkpoints"
 """Names of the topics that workers write for workers, behind the prefix."""
 
-REJECTED = "rejected"
+REJECTED, VERDICTS = "rejected", "verdicts"
+"""Names of the topics that workers write for others, behind the prefix."""
 
 _SET_ON_THE_TOPIC = 1  # "dynamic topic config" among the sources of a setting that DescribeConfigs names
 _EVERY_TOPIC = {
@@ -58,7 +59,7 @@ class Topic:
     One topic.
 
     `name` stands behind the prefix and a dot; `key` is what its records are partitioned by; `partitions` is "shared"
-    for topics whose partitions with the same number belong together; `retention` is in milliseconds, None for ever.
+    for topics that all have as many as are configured; `retention` is in milliseconds, None for ever.
     """
 
     name: str
@@ -97,16 +98,18 @@ TOPICS: tuple[Topic, ...] = (
             7 * DAY_MS,
             "delete",
             "worker: summarize",
-            ("worker: window", "worker: detect"),
+            ("worker: window",),
         ),
         "Exact sums of a model's joined events, which merge; made again from the inputs when needed",
     ),
-    # One partition keeps what was decided in one order; there are few of them.
+    # An experiment's verdicts keep their order, being in one partition. Deleted and not compacted: which row of a key
+    # is the newest the store knows for ever, and here a reader that was away finds every look that it missed.
     Topic(
-        "verdicts",
-        *("model", 1, 30 * DAY_MS, "delete", "worker: detect", ("worker: alert", "analysts")),
-        "What was found about a model, with its evidence",
+        VERDICTS,
+        *("experiment", "shared", 30 * DAY_MS, "delete", "worker: window", ("worker: alert", "release tools")),
+        "What was found about an experiment's arms, with its evidence: the rows of the table of that name",
     ),
+    # One partition keeps what was decided in one order; there are few of them.
     Topic(
         "alerts",
         *("model", 1, 30 * DAY_MS, "delete", "worker: alert", ("on-call tools",)),

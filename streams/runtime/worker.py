@@ -3,7 +3,7 @@ The worker: for each partition that it holds, a join of its events and the windo
 
     telemetry.predictions ┐
     telemetry.outcomes    ├─ join ── checkpoint ── telemetry.summaries ── window ── store
-    telemetry.feedback    ┘
+    telemetry.feedback    ┘                                                      └─ telemetry.verdicts
 
 Two agents hand over blocks (`take`), and a clock ticks twice a second: then what has gathered is stored, checkpoints
 are written, summaries are sent and windows shown. All of it runs in one loop, so state changes only between waits.
@@ -14,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
+
+import pyarrow as pa
 
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.config.models import Config
@@ -27,8 +29,9 @@ from streams.runtime.joining import Joining
 from streams.runtime.log import Log
 from streams.runtime.part import Part, dead_letters
 from streams.runtime.snapshot import fingerprint
-from streams.runtime.topics import CHECKPOINTS, CLAIMS, EVENT_TOPICS, REJECTED, SUMMARIES
+from streams.runtime.topics import CHECKPOINTS, CLAIMS, EVENT_TOPICS, REJECTED, SUMMARIES, VERDICTS
 from streams.runtime.transport import Fetch
+from streams.runtime.verdicts import verdict_records
 from streams.runtime.windowing import Windowing
 from streams.sinks.writer import Writer
 
@@ -343,20 +346,29 @@ class Worker:
             await self._group.commit({(topic, part.joining.partition): offset for topic, offset in offsets.items()})
 
     async def _save_windows(self, part: Part, last: bool) -> None:
-        """Show what has changed; once it is stored, the sums may be written as shown."""
+        """Show what has changed; once it is stored, and verdicts are announced, the sums may be written as shown."""
         now = self._clock()
         if now < part.show_at and not last:
             return
         started = time.perf_counter()
+        verdicts = []
         for table, rows in part.windowing.show():
             self.writer.add(table, rows)
+            if table == "verdicts":
+                verdicts.append(rows)
         captured = part.windowing.capture(whole=last or now - part.windowed >= _WINDOWS_SAVED_SECONDS)
         part.show_at = now + _WINDOW_SHARE * (time.perf_counter() - started)
         await self.writer.flush()
+        await self._announce(verdicts)
         if captured is not None:
             part.windowed = now
             await part.windowing.save(captured)
             await self._commit(part, {self.topics[-1]: captured["position"]})
+
+    async def _announce(self, verdicts: Sequence[pa.Table]) -> None:
+        """Append verdicts to their topic, for those who do not ask the store."""
+        shards = verdict_records(verdicts, self._config.kafka.partitions)
+        await asyncio.gather(*(self._log.append(VERDICTS, shard, records) for shard, records in shards.items()))
 
     def _rest(self, number: int, part: Part) -> None:
         """Tell the join of topics that were read to their end long ago."""

@@ -194,6 +194,13 @@ def test_topics_that_are_joined_have_the_same_partitions_and_key() -> None:
     }
 
 
+def test_verdicts_are_kept_as_alerts_are() -> None:
+    """A reader that was away finds every look and every alert of the same days: neither is compacted."""
+    kept = {topic.name: (topic.cleanup, topic.retention) for topic in TOPICS}
+
+    assert kept["verdicts"] == kept["alerts"] == ("delete", 30 * DAY_MS)
+
+
 def test_the_document_has_the_table() -> None:
     """docs/topics.md lists the topics of the code, in its order and its words."""
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)

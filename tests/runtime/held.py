@@ -33,8 +33,8 @@ class Shelf:
 class Held:
     """The worker, the bench with its topics, its store, and what it told its group."""
 
-    def __init__(self) -> None:
-        self.bench, self.shelf = Bench(), Shelf()
+    def __init__(self, bench: Bench | None = None) -> None:
+        self.bench, self.shelf = bench or Bench(), Shelf()
         self.seconds = 1_000.0
         self.committed: dict[tuple[str, int], int] = {}
         self.failure: BaseException | None = None

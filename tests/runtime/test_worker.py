@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 
+from streams.pipeline import Rows
 from streams.runtime.kafka import KafkaUnavailable
-from streams.runtime.topics import SUMMARIES
+from streams.runtime.topics import SUMMARIES, VERDICTS
+from streams.runtime.windowing import Windowing
 from tests.runtime.held import Held
 from tests.runtime.parts import outcome, prediction
 from tests.simulation.outside import virtual_loop
+from tests.sinks.filled import records
 
 
 async def holding() -> Held:
@@ -25,6 +30,38 @@ async def holding() -> Held:
 def blobs(held: Held, role: str) -> list[bytes]:
     """Keys of the state that was saved of a role, without the manifests."""
     return [key for key in held.bench.log.checkpoints() if key.startswith(role.encode()) and b"manifest" not in key]
+
+
+class Judging(Windowing):
+    """Windows that come with three verdicts whenever anything has changed."""
+
+    def show(self) -> Rows:
+        shown = list(super().show())
+        yield from shown
+        if shown:
+            yield "verdicts", records()["verdicts"]
+
+
+def judge(held: Held) -> None:
+    """Have a worker judge, which has merged nothing yet."""
+    part = held.worker.parts[0]
+    part.windowing = Judging(part.windowing.config, 0, 1, part.windowing.checkpoints)
+
+
+async def judging() -> Held:
+    """Return a worker that holds partition 0, and has sums whose verdicts it has not shown."""
+    held = await holding()
+    judge(held)
+    await held.worker.tick()
+    await held.deliver()
+    held.seconds += 60.0  # windows are not shown again at once
+    return held
+
+
+def announced(held: Held) -> list[dict[str, Any]]:
+    """Return the messages of the topic of verdicts."""
+    log = held.bench.log.kafka
+    return [json.loads(value or b"") for value in log.fetch(VERDICTS, 0, 0, 1_000).values]
 
 
 async def turns() -> None:
@@ -100,5 +137,70 @@ def test_an_append_that_is_not_confirmed_ends_the_tick() -> None:
 
         assert held.committed == {}
         assert held.bench.log.kafka.end(SUMMARIES, 0) == 0
+
+    asyncio.run(run())
+
+
+def test_verdicts_are_stored_and_announced() -> None:
+    """Every row of the table is a message, once; what is only stored elsewhere is none."""
+
+    async def run() -> None:
+        held = await judging()
+        await held.worker.tick()
+        await held.worker.tick()
+        stored = held.shelf.tables.rows["verdicts"]
+
+        assert stored == records()["verdicts"].to_pylist()
+        assert [(said["metric"], said["verdict"]) for said in announced(held)] == [
+            (row["metric"], row["verdict"]) for row in stored
+        ]
+
+    asyncio.run(run())
+
+
+def test_verdicts_are_announced_after_the_store_has_them_and_before_the_sums_are_saved() -> None:
+    """While the store is away nothing is announced; while the topic is, the sums are not saved as shown."""
+
+    async def run() -> None:
+        held = await judging()
+        held.shelf.away = True
+        letting_go = asyncio.create_task(held.worker.revoked(frozenset({0})))
+        await turns()
+        meanwhile = announced(held)
+        held.bench.log.left = 1  # of three messages
+        held.shelf.away = False
+        with pytest.raises(KafkaUnavailable):
+            await letting_go
+
+        assert meanwhile == []
+        assert len(announced(held)) == 1
+        assert len(held.shelf.tables.rows["verdicts"]) == 3
+        assert blobs(held, "window") == []
+
+    with asyncio.Runner(loop_factory=virtual_loop) as runner:
+        runner.run(run())
+
+
+@pytest.mark.parametrize("confirmed", [1, 3], ids=["some were announced", "all were announced"])
+def test_verdicts_are_announced_again_by_the_next_owner(confirmed: int) -> None:
+    """Who takes over sums that were not saved as shown announces all of their looks, with the same fields."""
+
+    async def run() -> None:
+        held = await judging()
+        held.bench.log.left = confirmed
+        with pytest.raises(KafkaUnavailable):
+            await held.worker.revoked(frozenset({0}))
+        before = announced(held)
+        held.bench.log.left = None
+        successor = Held(held.bench)
+        await successor.worker.assigned(frozenset({0}))
+        judge(successor)
+        await successor.deliver()
+        await successor.worker.tick()
+        again = announced(held)[confirmed:]
+
+        assert len(before) == confirmed
+        assert len(again) == 3
+        assert again[:confirmed] == before
 
     asyncio.run(run())

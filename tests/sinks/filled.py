@@ -37,6 +37,46 @@ def window_row(**changes: Any) -> dict[str, Any]:
     return row | changes
 
 
+def verdict_row(**changes: Any) -> dict[str, Any]:
+    """Return a row of `verdicts`: nothing is known of accuracy after the first of January, unless told otherwise."""
+    row = {
+        "model": "delay",
+        "experiment": "weather",
+        "metric": "accuracy",
+        "kind": "primary",
+        "arm": "with_weather",
+        "control": "without",
+        "tick": FIRST + timedelta(days=1),
+        "verdict": "not enough evidence",
+        "effect": 0.02,
+        "low": -0.01,
+        "high": 0.05,
+        "error": 0.009,
+        "arm_value": 0.92,
+        "control_value": 0.9,
+        "log_e": 0.4,
+        "p": 0.67,
+        "n_arm": 200.0,
+        "n_control": 210.0,
+        "n_effective_arm": 190.0,
+        "n_effective_control": 200.0,
+        "label_coverage_arm": 0.8,
+        "label_coverage_control": 0.7,
+        "alpha": 0.05,
+        "margin": 0.0,
+        "method": "asymptotic mixture",
+        "first_reached": None,
+        "needed": 1200.0,
+        "revision": 1,
+    }
+    return row | changes
+
+
+def verdicts(*rows: dict[str, Any]) -> pa.Table:
+    """Return rows of `verdicts` as the store takes them."""
+    return table("verdicts", rows)
+
+
 def windows(*rows: dict[str, Any]) -> pa.Table:
     """Return rows of `windows` as the store takes them."""
     return table("windows", rows)
@@ -78,9 +118,13 @@ def records() -> dict[TableName, pa.Table]:
     reject = {"source": "events.jsonl", "type": "", "reason": "malformed", "detail": "not JSON"}
     orphan = {"type": "outcome", "reason": "late", "label": "on_time", "revision": 0}
     group = {"model": "delay", "first_seen": FIRST, "state": "admitted", "revision": 1}
+    known = {"verdict": "better", "tick": FIRST + timedelta(days=2), "first_reached": FIRST + timedelta(days=2)}
+    nothing = dict.fromkeys(("effect", "low", "high", "error", "arm_value", "control_value", "needed"))
+    ratio = {"metric": "sample_ratio", "kind": "sample_ratio", "control": "", "verdict": "match"}
     return {
         "samples": table("samples", [event | sample | {"inclusion_probability": 0.01, "position": 0}]),
         "rejected": table("rejected", [reject | {"position": 1, "original": b"\xff\x00{"}]),
         "orphans": table("orphans", [event | orphan | {"position": 2}]),
         "slices": table("slices", [group | {"slice_id": i, "slice": s} for i, s in enumerate(SLICES)]),
+        "verdicts": verdicts(verdict_row(), verdict_row(low=0.01, **known), verdict_row(**nothing | ratio)),
     }

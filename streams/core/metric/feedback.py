@@ -8,7 +8,7 @@ from streams.core.metric.interval import student
 
 EVERY_TASK: frozenset[Task] = frozenset({"binary", "multiclass", "regression", "ranking", "none"})
 
-_RATES = {
+RATES = {
     "complaint_rate": "complaint",
     "edit_rate": "edit",
     "click_rate": "click",
@@ -17,6 +17,7 @@ _RATES = {
     "override_rate": "override",
     "crash_rate": "crash",
 }
+"""Kind of feedback by the name of its rate."""
 
 
 def _mean_rating(totals: Totals) -> Estimate:
@@ -34,5 +35,5 @@ def _rate(name: str, kind: str) -> Metric:
 
 METRICS = (
     Metric("mean_rating", EVERY_TASK, (*powers("rated"), "1:rating", "2:rating", "2:rating_squared"), (), _mean_rating),
-    *(_rate(name, kind) for name, kind in _RATES.items()),
+    *(_rate(name, kind) for name, kind in RATES.items()),
 )

@@ -1,5 +1,5 @@
 """
-The columns of the six tables, as Arrow schemas: what the pipeline hands to the store.
+The columns of the seven tables, as Arrow schemas: what the pipeline hands to the store.
 
 The tables themselves are declared in `migrations/`; names and order agree. A column that may hold
 nulls is one where "not known" is an answer: a metric that the events do not define, a field that an event lacked.
@@ -14,7 +14,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TableName = Literal["windows", "slices", "samples", "rejected", "orphans", "intake"]
+TableName = Literal["windows", "slices", "samples", "rejected", "orphans", "intake", "verdicts"]
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXT = pa.string()
@@ -99,6 +99,46 @@ _INTAKE = _schema(
     watermark=_TIME,
     revision=pa.uint64(),
 )
+_VERDICTS = _schema(
+    "effect",
+    "low",
+    "high",
+    "error",
+    "arm_value",
+    "control_value",
+    "label_coverage_arm",
+    "label_coverage_control",
+    "first_reached",
+    "needed",
+    model=_TEXT,
+    experiment=_TEXT,
+    metric=_TEXT,
+    kind=_TEXT,
+    arm=_TEXT,
+    control=_TEXT,
+    tick=_TIME,
+    verdict=_TEXT,
+    effect=_NUMBER,
+    low=_NUMBER,
+    high=_NUMBER,
+    error=_NUMBER,
+    arm_value=_NUMBER,
+    control_value=_NUMBER,
+    log_e=_NUMBER,
+    p=_NUMBER,
+    n_arm=_NUMBER,
+    n_control=_NUMBER,
+    n_effective_arm=_NUMBER,
+    n_effective_control=_NUMBER,
+    label_coverage_arm=_NUMBER,
+    label_coverage_control=_NUMBER,
+    alpha=_NUMBER,
+    margin=_NUMBER,
+    method=_TEXT,
+    first_reached=_TIME,
+    needed=_NUMBER,
+    revision=pa.uint64(),
+)
 
 SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
     {
@@ -108,6 +148,7 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
         "rejected": _REJECTED,
         "orphans": _ORPHANS,
         "intake": _INTAKE,
+        "verdicts": _VERDICTS,
     }
 )
 
@@ -119,6 +160,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rejected": ("source", "position"),
         "orphans": ("source", "position"),
         "intake": ("partition",),
+        "verdicts": ("model", "experiment", "metric", "arm", "tick"),
     }
 )
 """The columns that identify a row of each table: of two rows with equal ones, the store keeps one."""

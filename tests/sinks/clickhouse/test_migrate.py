@@ -8,7 +8,7 @@ import pytest
 from streams.errors import StoreError
 from streams.sinks.clickhouse.store import Store, open_store
 
-ALL = ["001_tables", "002_quality", "003_intake"]
+ALL = ["001_tables", "002_quality", "003_intake", "004_verdicts"]
 
 
 def test_migrations_are_applied_once(directory: Path) -> None:
@@ -33,12 +33,16 @@ def test_what_is_missing_is_made_up(store: Store) -> None:
     """A store that has the first migration only gets the others."""
     store._writer.command("DROP VIEW quality")
     store._writer.command("DROP TABLE intake")
+    for name in ("first_verdicts", "current_verdicts", "verdicts"):
+        store._writer.command(f"DROP TABLE {name}")
     store._writer.command("DELETE FROM schema_versions WHERE version > 1")
 
     assert store.migrate(dry_run=True) == ALL[1:]
     assert store.migrate() == ALL[1:]
     assert store.query("SELECT count() AS n FROM quality").num_rows == 1
     assert store.query("SELECT count() AS n FROM intake").num_rows == 1
+    for view in ("current_verdicts", "first_verdicts"):
+        assert store.query(f"SELECT count() AS n FROM {view}").num_rows == 1  # noqa: S608 - our own names
 
 
 def test_two_migrators_at_once_do_no_harm(store: Store) -> None:

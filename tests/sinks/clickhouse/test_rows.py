@@ -5,7 +5,7 @@ import math
 import pyarrow as pa
 import pytest
 
-from streams.sinks.clickhouse.rows import SCHEMAS, TableName, checked, empty
+from streams.sinks.clickhouse.rows import KEYS, SCHEMAS, TableName, checked, empty
 from streams.sinks.clickhouse.store import Store
 from tests.sinks.filled import records, window_row, windows
 
@@ -26,6 +26,15 @@ def test_schemas_are_those_of_the_tables(store: Store) -> None:
     for table, schema in SCHEMAS.items():
         created = [(c["name"], bool(c["nullable"])) for c in columns if c["table"] == table]
         assert created == [(field.name, field.nullable) for field in schema]
+
+
+def test_keys_are_those_of_the_tables(store: Store) -> None:
+    """What identifies a row here is what the tables are sorted by."""
+    tables = store.query(
+        "SELECT name, sorting_key FROM system.tables WHERE database = currentDatabase() AND engine LIKE 'Replacing%'"
+    ).to_pylist()
+
+    assert {table["name"]: tuple(table["sorting_key"].split(", ")) for table in tables} == KEYS
 
 
 def test_nan_becomes_null() -> None:

@@ -1,0 +1,1 @@
+"""What `streams analyze` and `streams power` tell, as plain numbers and as tables."""
