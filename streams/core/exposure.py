@@ -8,12 +8,14 @@ however many experiments it is in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from streams.core.columns import Array, Hashes, Ints
@@ -25,6 +27,7 @@ BUCKETS = 64
 """Units are hashed into so many buckets; between them varies what a randomised unit does (Deng et al. 2018)."""
 
 _BITS = 64
+_FEW = 4_096  # combinations of arms
 _BUCKET_BITS = 6
 
 
@@ -55,11 +58,10 @@ class Exposures:
         starts = (offsets - offsets[0]).astype(np.int64)
         entries = (assignments.keys, assignments.items)
         keys, items = (part.slice(offsets[0], starts[-1]) for part in entries)
-        items = items.dictionary_encode()
         names = _every_row(keys, starts)
         if names and len(set(names)) == len(names):  # as a service writes that has all its units in all its experiments
-            return self._alike(names, _indices(items).reshape(-1, len(names)), items.dictionary.to_pylist())
-        keys = keys.dictionary_encode()
+            return self._alike(names, items)
+        keys, items = keys.dictionary_encode(), items.dictionary_encode()
         worth = np.stack(
             [self._worth(name, items.dictionary.to_pylist()) for name in [*keys.dictionary.to_pylist(), ""]]
         )
@@ -70,10 +72,10 @@ class Exposures:
         kind = pa.map_(pa.string(), pa.string())
         return self.read(pa.array([list(one.items()) for one in assignments], kind))
 
-    def arm(self, experiment: str, numbers: Hashes) -> Ints:
+    def arm(self, experiment: str, numbers: Hashes) -> npt.NDArray[np.int16]:
         """Return the place of each one's arm; -1: not in the experiment; one more than there are: not declared."""
         digit = (numbers >> np.uint64(self._shifts[experiment])) & np.uint64((1 << self._bits(experiment)) - 1)
-        return digit.astype(np.int64) - 1
+        return digit.astype(np.int16) - np.int16(1)
 
     def adopt(self, numbers: Hashes, there: Mapping[str, Sequence[str]]) -> Hashes:
         """Return numbers under other declarations as numbers here; what is not declared here is forgotten."""
@@ -92,13 +94,24 @@ class Exposures:
         """Return what numbers mean, as plain data."""
         return {name: list(arms) for name, arms in self.arms.items()}
 
-    def _alike(self, names: list[str], items: Array, values: list[str]) -> Hashes:
-        """Numbers of rows that all name these experiments, in this order."""
-        numbers = np.zeros(len(items), np.uint64)
+    def _alike(self, names: list[str], items: pa.StringArray) -> Hashes:
+        """Numbers of rows that all name these experiments, in this order; `items` are their arms, row by row."""
+        width = len(names)
+        first, inverse = _distinct_rows(items, width) if self._are_few(names) else (None, None)
+        if first is not None:
+            rows = np.arange(width) + first[:, None] * width
+            items = items.take(pa.array(rows.reshape(-1)))
+        encoded = items.dictionary_encode()
+        codes, values = _indices(encoded).reshape(-1, width), encoded.dictionary.to_pylist()
+        numbers = np.zeros(len(codes), np.uint64)
         for place, name in enumerate(names):
             if name in self.arms:
-                numbers |= self._worth(name, values)[items[:, place]]
-        return numbers
+                numbers |= self._worth(name, values)[codes[:, place]]
+        return numbers if inverse is None else numbers[inverse]
+
+    def _are_few(self, names: list[str]) -> bool:
+        """Whether there are so few combinations of arms that rows are best told apart as a whole."""
+        return math.prod(len(self.arms.get(name, "x" * _FEW)) for name in names) <= _FEW
 
     def _mixed(self, key: Array, item: Array, worth: Hashes, starts: Ints) -> Hashes:
         """Numbers of rows that name any experiments, some perhaps more than once: a map that does is not refused."""
@@ -136,6 +149,33 @@ class Exposures:
 def bucket_of(units: Hashes) -> Array:
     """Bucket of each unit, by the topmost bits of its hash."""
     return (units >> np.uint64(64 - _BUCKET_BITS)).astype(np.uint8)
+
+
+def _distinct_rows(items: pa.StringArray, width: int) -> tuple[Ints, Ints] | tuple[None, None]:
+    """
+    Rows whose items differ from those of all rows before, and for each row which of these it is.
+
+    The texts of a row stand one behind the other, so a row is read as one text; the lengths tell "ab", "c" and "a",
+    "bc" apart. None where the lengths do not tell it in one number.
+    """
+    _, ends, text = items.buffers()
+    ends = np.frombuffer(ends, np.int32)[items.offset : items.offset + len(items) + 1]
+    lengths = np.diff(ends).reshape(-1, width)
+    longest = int(lengths.max(initial=0)) + 1
+    if width * math.log2(longest + 1) >= _BITS:
+        return None, None
+    shapes = _numbered(pa.array(lengths @ (longest ** np.arange(width, dtype=np.int64))))
+    whole = pa.StringArray.from_buffers(len(lengths), pa.py_buffer(ends[::width].tobytes()), text)
+    inverse = _numbered(pa.array(_numbered(whole) * len(lengths) + shapes))
+    first = np.empty(int(inverse.max(initial=-1)) + 1, np.int64)
+    first[inverse[::-1]] = np.arange(len(inverse))[::-1]
+    return first, inverse
+
+
+def _numbered(values: pa.Array) -> Ints:
+    """Number distinct values as they are first seen."""
+    numbers: Ints = _indices(values.dictionary_encode()).astype(np.int64)
+    return numbers
 
 
 def _indices(column: pa.DictionaryArray) -> Any:

@@ -98,6 +98,8 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
     """
     Build the rows of the prediction store, of the chosen events; `ids` comes from `identify` for all.
 
+    Where there are experiments, `ids` has the hashes of units as well (`units_of`).
+
     Rows are chosen as numbers: to take them out of the table would copy every text and map of it.
     """
     columns: Columns = {
@@ -118,7 +120,7 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
         "label_weight": lambda: np.zeros(len(table)),
         "ranking": lambda: _ranking(table["ranking"], shape.places),
         "arms": lambda: _arms(table, shape),
-        "bucket": lambda: bucket_of(units_of(table, ids["key"])),
+        "bucket": lambda: bucket_of(ids["unit"]),
     }
     names = shape.dtypes().keys()
     rows = take({name: columns[name] if name in columns else optional[name]() for name in names - {"cohort"}}, chosen)

@@ -115,13 +115,19 @@ class Intake:
 
     def _predictions(self, batch: Batch, ids: Columns) -> Joined:
         chosen, known = self._fresh(self.joiner.predictions, ids["key"], ids["target"], "duplicate_predictions")
+        exposed = self._catalog.shape.exposures is not None
+        ids = ids | {"unit": units_of(batch.table, ids["key"])} if exposed else ids
         rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, self._catalog.shape)
         traffic = {name: rows[name] for name in ("cohort", "time", "weight")}
         traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
         traffic["sign"] = np.ones(length(rows))
-        if "arms" in rows:
-            units = units_of(batch.table, ids["key"])[chosen]
-            traffic |= {"arms": rows["arms"], "bucket": rows["bucket"], "known": rows["time"], "unit": units}
+        if exposed:
+            traffic |= {
+                "arms": rows["arms"],
+                "bucket": rows["bucket"],
+                "known": rows["time"],
+                "unit": ids["unit"][chosen],
+            }
         labels, feedback = self.joiner.add_predictions(rows, known)
         return Joined(batch, chosen, rows["key"], {"traffic": traffic, "label": labels, "feedback": feedback})
 

@@ -50,6 +50,7 @@ class Trials:
             return
         ticks, place = _numbered(rows["known"] // self._docket.tick)
         values = Values(source, rows, changes)
+        buckets = rows["bucket"].astype(np.int64)
         of_model = {name: model == self._numbers[name] for name in self._sightings}
         for (name, experiment), sums in needing:
             arms = len(sums.trial.arms)
@@ -62,7 +63,7 @@ class Trials:
                 continue
             here = slice(None) if inside.all() else np.flatnonzero(inside)
             cell = place[here] * arms + arm[here]
-            values.add_to(sums, here, cell, rows["bucket"], ticks)
+            values.add_to(sums, here, cell, buckets, ticks)
             if source == "timing" and sums.trial.quantiles:
                 values.count_in(sums, here, cell, ticks)
         if source == "traffic":
@@ -95,8 +96,7 @@ class Trials:
         """Take the looks whose ticks the watermark has passed; yields rows of the table `verdicts`."""
         if not self._judges:
             return
-        for model, sightings in self._sightings.items():  # of this side, where both are one
-            self._registers[model].merge(sightings.collect())
+        self._admit()
         before = watermark // self._docket.tick
         due = [(tick, key, sums) for key, one in self._sums.items() for tick, sums in one.take(before)]
         rows = [
@@ -104,6 +104,11 @@ class Trials:
         ]
         if rows:
             yield verdict_rows(rows, revision)
+
+    def _admit(self) -> None:
+        """Take in who was seen on this side, where both are one."""
+        for model, sightings in self._sightings.items():
+            self._registers[model].merge(sightings.collect())
 
     def _looked(self, key: Key, tick: int, sums: Floats) -> Iterator[dict[str, Any]]:
         model, experiment = key
@@ -115,6 +120,7 @@ class Trials:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""
+        self._admit()
         return {
             "sums": [_named(key, one.snapshot()) for key, one in self._sums.items()],
             "judges": [_named(key, one.snapshot()) for key, one in self._judges.items()],

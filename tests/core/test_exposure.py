@@ -36,6 +36,19 @@ def test_numbers_say_each_arm(declared: dict[str, list[str]], rows: list[list[tu
         assert exposures.arm(experiment, numbers).tolist() == [place(declared, experiment, row) for row in rows]
 
 
+@given(st.data(), st.integers(1, 30), st.sampled_from([["x", "xy", "yx", "y"], ["a" * 5_000, "b"], ["long " * 9, "z"]]))
+def test_rows_alike_are_read_as_a_whole(data: st.DataObject, many: int, arms: list[str]) -> None:
+    """Where all rows name the same experiments, arms whose texts run together alike are told apart all the same."""
+    declared = dict.fromkeys(NAMES, arms[:-1])
+    order = data.draw(st.permutations([*NAMES, "d"][: data.draw(st.sampled_from([3, 3, 4]))]))
+    rows = [[(name, data.draw(st.sampled_from(arms))) for name in order] for _ in range(many)]
+    exposures = Exposures(declared)
+    numbers = exposures.read(column(rows))
+
+    for experiment in declared:
+        assert exposures.arm(experiment, numbers).tolist() == [place(declared, experiment, row) for row in rows]
+
+
 @given(DECLARED, DECLARED, st.lists(ENTRIES, min_size=1, max_size=6))
 def test_numbers_survive_another_declaration(
     before: dict[str, list[str]], after: dict[str, list[str]], rows: list[list[tuple[str, str]]]

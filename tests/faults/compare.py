@@ -18,8 +18,12 @@ TABLES = {
     "samples": "type, request_id, event_time, model, version, payload, inclusion_probability",
     "rejected": "type, reason, detail, original",
     "orphans": "type, reason, request_id, prediction_id, event_time, label, value, kind, revision",
+    "verdicts": "model, experiment, metric, kind, arm, control, tick, verdict, effect, low, high, error, arm_value, "
+    "control_value, log_e, p, n_arm, n_control, n_effective_arm, n_effective_control, label_coverage_arm, "
+    "label_coverage_control, alpha, margin, method, first_reached, needed",
 }
-TOLERANCE = 1e-12
+# Sums of arms are plain floats, added up in whatever order they came; all other sums are exact.
+TOLERANCES = dict.fromkeys(TABLES, 1e-12) | {"verdicts": 1e-9}
 
 
 def differences(ours: Query, theirs: Query) -> list[str]:
@@ -43,12 +47,12 @@ def _of_table(table: str, ours: list[dict[str, Any]], theirs: list[dict[str, Any
     if len(ours) != len(theirs):
         yield f"{table}: {len(ours):,} rows, expected {len(theirs):,}"
     for one, other in zip(ours, theirs, strict=False):
-        if not all(_same(one[name], other[name]) for name in other):
+        if not all(_same(one[name], other[name], TOLERANCES[table]) for name in other):
             yield f"{table}: {one}, expected {other}"
             return
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: Any, other: Any, tolerance: float) -> bool:
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        return math.isclose(one, other, rel_tol=tolerance, abs_tol=1e-12)
     return bool(one == other)

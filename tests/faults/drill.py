@@ -27,7 +27,7 @@ from streams.runtime.kafka import at_brokers
 from streams.runtime.replay import open_files, replay
 from streams.sinks.clickhouse.store import open_store, read_store
 from tests.faults.compare import differences
-from tests.faults.events import write_stretches
+from tests.faults.events import write_config, write_stretches
 
 CONFIG = ROOT / "streams" / "demo" / "flights.yaml"
 DEMO = ROOT / ".streams" / "demo" / "events"
@@ -166,7 +166,7 @@ class Emission(threading.Thread):
 
     def run(self) -> None:
         """Emit a stretch each time that `turn` is released."""
-        kafka = at_brokers(load_config(CONFIG).kafka, self._running.brokers)
+        kafka = at_brokers(load_config(self._running.config).kafka, self._running.brokers)
         try:
             for number, files in enumerate(self._stretches, 1):
                 self.turn.acquire()
@@ -186,7 +186,7 @@ class Emission(threading.Thread):
 def drill(directory: Path, plan: Plan, seed: int) -> list[str]:
     """Run a drill in a directory; returns what differs from a replay of the same files."""
     stretches = write_stretches(DEMO, directory / "events", plan.events, plan.stretches)
-    with cluster(directory, CONFIG, session_timeout=SESSION_SECONDS) as running:
+    with cluster(directory, write_config(CONFIG, directory), session_timeout=SESSION_SECONDS) as running:
         current = Drill(running, plan, random.Random(seed))
         current.start()
         emission = Emission(running, stretches)
@@ -203,7 +203,7 @@ def drill(directory: Path, plan: Plan, seed: int) -> list[str]:
 
 
 def _against_replay(directory: Path, running: Cluster, files: list[Path]) -> list[str]:
-    config = load_config(CONFIG)
+    config = load_config(running.config)
     with open_store(f"chdb:{directory / 'replayed'}") as theirs, read_store(running.dsn) as ours:
         theirs.migrate()
         report = replay(config, open_files(files), theirs)

@@ -1,9 +1,14 @@
-"""Flight events for the drills, in files by stretch of event time, so that they can be emitted while things break."""
+"""
+Flight events for the drills, in files by stretch of event time, so that they can be emitted while things break.
+
+The demo's flights are in no experiment; here they are in one that is declared beside the demo's models.
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +19,29 @@ from streams.core.block import EventType
 from streams.demo.events import write_events
 from streams.runtime.replay import open_files
 
+EXPERIMENT = """
+experimentation:
+  experiments:
+    boarding:
+      model: flight_delay
+      arms: {zones: 2, rows: 1}
+      planned: 5000
+      metrics:
+        primary: [accuracy]
+        guardrail: [{metric: brier, margin: 0.05}]
+        exploratory: [precision]
+"""
 _FILES: tuple[tuple[EventType, str], ...] = (("prediction", "predictions.avro"), ("outcome", "outcomes.avro"))
+_UNITS = 3_001
+_ELSEWHERE = 101  # of so many flights one has a unit that was in the other arm before
+
+
+def write_config(demo: Path, directory: Path) -> Path:
+    """Write the demo's configuration with an experiment, and return the file."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "config.yaml"
+    path.write_text(demo.read_text("utf-8") + EXPERIMENT, "utf-8")
+    return path
 
 
 def write_stretches(demo: Path, directory: Path, events: int, stretches: int) -> list[list[Path]]:
@@ -26,6 +53,7 @@ def write_stretches(demo: Path, directory: Path, events: int, stretches: int) ->
     write_events(demo)
     registry = SchemaRegistry.load(default_schema_dir())
     tables = {kind: _read(demo / name) for kind, name in _FILES}
+    tables["prediction"] = _exposed(tables["prediction"])
     times = np.sort(np.concatenate([np.asarray(table["event_time"]) for table in tables.values()]))[:events]
     bounds = [*times[:: -(-events // stretches)].tolist(), int(times[-1]) + 1]
     directory.mkdir(parents=True, exist_ok=True)
@@ -40,6 +68,22 @@ def write_stretches(demo: Path, directory: Path, events: int, stretches: int) ->
                 write_container(written[-1], kind, rows, registry)
         files.append(written)
     return files
+
+
+def _exposed(predictions: pa.Table) -> pa.Table:
+    """Give each flight a unit and an arm; a tenth of the units is in no experiment."""
+    drawn = [crc32(request.encode()) for request in predictions["request_id"].to_pylist()]
+    arms = [("zones", "zones", "rows")[(number % _UNITS + (number % _ELSEWHERE == 0)) % 3] for number in drawn]
+    columns = {
+        "unit_id": [f"u{number % _UNITS}" for number in drawn],
+        "assignments": [
+            [("boarding", arm)] if number % _UNITS % 10 else [] for number, arm in zip(drawn, arms, strict=True)
+        ],
+    }
+    for name, values in columns.items():
+        place = predictions.schema.get_field_index(name)
+        predictions = predictions.set_column(place, name, pa.array(values, predictions.schema.field(name).type))
+    return predictions
 
 
 def _read(path: Path) -> pa.Table:

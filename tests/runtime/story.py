@@ -45,6 +45,20 @@ models:
     classes: [a, b]
     metrics: [accuracy, f1]
     label_horizon: 2d
+experimentation:
+  experiments:
+    stricter:
+      model: fraud
+      arms: {old: 1, new: 1}
+      planned: 200
+      metrics:
+        primary: [accuracy]
+        guardrail: [{metric: mean_score, direction: higher, margin: 0.9}]
+        exploratory: [mean_rating]
+    wider:
+      models: [fraud, topic]
+      arms: {none: 1, some: 1, all: 1}
+      metrics: {primary: [accuracy], exploratory: [latency_p50]}
 """
 
 # What of a store's content does not tell in which files, and in how many runs, the events came.
@@ -53,6 +67,7 @@ _QUERIES = {
     "slices": "SELECT * EXCEPT revision FROM slices FINAL ORDER BY ALL",
     "samples": "SELECT * EXCEPT (source, position) FROM samples FINAL ORDER BY ALL",
     "orphans": "SELECT * EXCEPT (source, position) FROM orphans FINAL ORDER BY ALL",
+    "verdicts": "SELECT * EXCEPT revision FROM verdicts FINAL ORDER BY model, experiment, metric, tick, arm",
 }
 
 
@@ -73,7 +88,8 @@ def story(requests: int, days: int, seed: int = 1) -> list[Event]:
     """
     Tell of so many requests over so many days, in an order of arrival that keeps to the disorder of an hour.
 
-    There are corrections, copies, labels that come too late or never, feedback, and more groups than are kept.
+    There are corrections, copies, labels that come too late or never, feedback, more groups than are kept, and units
+    in experiments.
     """
     rng = Random(seed)
     events = [event for number in range(requests) for event in _request(rng, number, rng.randrange(days * DAY))]
@@ -86,8 +102,10 @@ def _request(rng: Random, number: int, after: int) -> list[Event]:
     binary = rng.random() < 0.7
     country = rng.choice(("de", "fr", "it", "nl", "pl", "ø"))
     prediction = {"type": "prediction", **request, "prediction_id": f"p{number}", "event_time": time}
-    prediction |= {"version": rng.choice("12"), "role": rng.choice(("live", "shadow")), "latency_ms": rng.random() * 50}
-    prediction |= {"attributes": {"country": country}, "inclusion_probability": rng.choice((1.0, 1.0, 0.3))}
+    prediction |= {"version": rng.choice("12"), "role": rng.choice(("live", "live", "live", "shadow"))}
+    prediction |= {"latency_ms": rng.random() * 50, "attributes": {"country": country}}
+    probability = rng.choice((1.0, 1.0, 0.3))
+    prediction |= {"inclusion_probability": probability, **_exposed(number, sampled=probability < 1)}
     answer = {"score": rng.random()} if binary else {"label": rng.choice("ab")}
     events: list[Event] = [prediction | answer | {"model": "fraud" if binary else "topic"}]
     for revision in rng.choice(((), (0,), (0,), (0, 1), (1, 0))):
@@ -99,6 +117,20 @@ def _request(rng: Random, number: int, after: int) -> list[Event]:
         feedback = {"type": "feedback", "feedback_id": f"f{number}", **request, "event_time": time + HOUR}
         events.append(feedback | {"kind": "rating", "value": float(rng.randint(1, 5))})
     return events
+
+
+def _exposed(number: int, *, sampled: bool) -> Event:
+    """
+    Return who asked, and in which arms: units come again, some in no experiment, a few in another arm than before.
+
+    One of the experiments has few units, and none of the sampled events, so that it can be judged by exact counts.
+    """
+    unit = number % 211
+    drawn = unit + (number % 41 == 0)
+    arms = {"stricter": ("old", "new")[drawn % 2]} if unit % 11 else {}
+    if not sampled and number < 100:
+        arms["wider"] = ("none", "some", "all", "what")[drawn % 7 % 4]
+    return {"unit_id": f"u{unit}", "assignments": arms}
 
 
 def write_files(directory: Path, events: Sequence[Event], extension: str) -> list[Path]:
@@ -126,7 +158,12 @@ def tables(store: Store) -> Tables:
 
 
 def assert_same(ours: Stored, theirs: Stored) -> None:
-    """Same rows and counts; sums of weights that are no binary fractions may differ in their last bit (1e-12)."""
+    """
+    Same rows and counts; sums of weights that are no binary fractions may differ in their last bit (1e-12).
+
+    What verdicts say follows from such sums, added up in any order: it is the same to 1e-9, and which verdict it is,
+    and of what, is the same.
+    """
     assert ours.counts == theirs.counts
     for name, table in theirs.shown.items():
         if ours.shown[name].equals(table):  # usually; looking at each row takes a second
@@ -134,12 +171,13 @@ def assert_same(ours: Stored, theirs: Stored) -> None:
         rows = table.to_pylist()
         assert ours.shown[name].num_rows == len(rows), name
         for mine, other in zip(ours.shown[name].to_pylist(), rows, strict=True):
-            assert all(_same(mine[column], other[column]) for column in other), (name, mine, other)
+            tolerance = 1e-9 if name == "verdicts" else 1e-12
+            assert all(_same(mine[column], other[column], tolerance) for column in other), (name, mine, other)
 
 
-def _same(one: object, other: object) -> bool:
+def _same(one: object, other: object, tolerance: float) -> bool:
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-12)
+        return math.isclose(one, other, rel_tol=tolerance, abs_tol=1e-12)
     return one == other
 
 

@@ -23,8 +23,8 @@ from tests.runtime.story import DAY, Event, Stored, assert_same, config, replaye
 
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
-    """Return three months of some 800 events."""
-    return story(requests=300, days=75, seed=3)
+    """Return three months of some 1,300 events."""
+    return story(requests=500, days=75, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,9 @@ def test_story_has_something_of_everything(in_one: Stored) -> None:
     assert set(shown["orphans"]["reason"].to_pylist()) == {"late", "unmatched"}
     assert set(shown["quality"]["window"].to_pylist()) == {"1d", "6h/3h", "1mo"}
     assert set(shown["quality"]["is_final"].to_pylist()) == {True, False}
+    methods = {"exact counts", "exact quantiles", "mixture over buckets of units", "too little to say"}
+    assert methods < set(shown["verdicts"]["method"].to_pylist())
+    assert {"equivalent", "mismatch", "not enough evidence"} <= set(shown["verdicts"]["verdict"].to_pylist())
 
 
 @pytest.mark.parametrize("block_rows", [7, 1000, 65_536])

@@ -118,7 +118,7 @@ def test_the_watermark_moves_with_the_last_of_several_parts() -> None:
     """Before that sums are missing that may be older than the watermark says; and so it is with the end."""
 
     async def run() -> None:
-        small = Bench(record_bytes=300)
+        small = Bench(record_bytes=100)
         messages = await messages_of(small, captures=1)
         more = [header(message)["more"] for message in messages]
         ends = [header(message)["ended"] for message in messages]

@@ -90,6 +90,7 @@ class Judge:
         self._first: dict[tuple[str, str, str], int] = {}
         self._last = NEVER
         self._attended = [0] * (len(trial.arms) + 2)  # units of each arm and of others, and those that changed theirs
+        self._checks: list[Row] = []  # what was found of them: while they stay the same, it does
 
     def look(self, tick: int, added: Floats, units: Ints, crossed: int) -> Iterator[Row]:
         """
@@ -103,8 +104,11 @@ class Judge:
         attended = [*units.tolist(), crossed]
         if tick <= self._last or (attended == self._attended and not (np.abs(added) > _RESIDUE).any()):
             return
-        self._last, self._attended = tick, attended
-        yield from (self._shared(row, tick) for row in self._traffic(units, crossed))
+        self._last = tick
+        if attended != self._attended or not self._checks:
+            self._checks = list(self._traffic(units, crossed))
+        self._attended = attended
+        yield from (self._shared(row, tick) for row in self._checks)
         trial, control = self.plan.trial, self.plan.control
         for role in self.plan.roles:
             for arm in range(len(trial.arms)):
