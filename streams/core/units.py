@@ -138,7 +138,7 @@ class Register:
         rows = take(rows, np.lexsort((rows["arms"], rows["time"])))
         for experiment, attendance in self.attendance.items():
             arm = self._exposures.arm(experiment, rows["arms"])
-            attendance.count(rows["unit"][arm >= 0], arm[arm >= 0])
+            attendance.count(rows["unit"][arm >= 0], arm[arm >= 0].astype(np.int64))
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""
