@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo kafka-demo test test-faults simulate lint kafka bench bench-growth bench-budget bench-guard bench-replay bench-latency \
+.PHONY: help setup demo kafka-demo test test-faults test-statistics simulate lint kafka bench bench-growth bench-budget bench-guard bench-replay bench-latency \
   bench-recovery bench-emit lock clean
 
 help: ## list the commands
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## install everything into .venv from the lock file
 
@@ -31,6 +31,9 @@ test: setup ## run every test
 
 test-faults: setup ## real workers on real Kafka, 300,000 events, 30 faults; ends with the tables of a replay
 	@$(BIN)/python -m tests.faults.drill $(if $(SEED),--seed $(SEED))
+
+test-statistics: setup ## every statistical promise, simulated at length; then the tables of docs/statistics.md (some minutes)
+	@$(BIN)/python -m tests.statistical.table --long --document
 
 simulate: setup ## 100,000 simulated worlds of workers and accidents (an hour or more)
 	@$(BIN)/python -m tests.simulation.many $(if $(SEEDS),--seeds $(SEEDS))
