@@ -47,7 +47,8 @@ class Measures:
             if length(mine):
                 changes = self._read(source, task, mine)
                 summarizer.add(source, mine, changes)
-                self.trials.add(source, mine, changes, self._catalog.model_of(mine["cohort"]))
+                if self._catalog.docket.plans:
+                    self.trials.add(source, mine, changes, self._catalog.model_of(mine["cohort"]))
 
     def show(self, watermark: int, revision: int, *, provisional: bool) -> Iterator[pa.Table]:
         """Rows of the windows that became final and, if `provisional`, of those that changed."""

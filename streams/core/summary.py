@@ -55,7 +55,7 @@ def _halves(sums: Sums) -> list[Sums]:
     """Cut sums in two: trials apart from what windows need, then each of these; nothing if that cannot be."""
     numbers = sums["cohorts"]["numbers"]
     if sums["trials"] or sums["seen"]:
-        nothing = _where(sums, np.zeros_like)
+        nothing = _where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_))
         if len(numbers):
             return [sums | {"trials": [], "seen": []}, nothing | {name: sums[name] for name in ("trials", "seen")}]
         pieces = [("trials", one) for one in _cut(sums["trials"], _ticks)] + [
@@ -97,7 +97,7 @@ def _of_trials(sums: Sums, wanted: Callable[[str], bool]) -> Sums:
 def _where(sums: Sums, wanted: Callable[[Ints], Mask]) -> Sums:
     """Return the sums of the cohorts that are wanted, without those of trials."""
     named = sums["cohorts"]
-    kept = wanted(named["numbers"]).astype(np.bool_)
+    kept = wanted(named["numbers"])
     return {
         "tasks": {task: _cells_where(panes, wanted) for task, panes in sums["tasks"].items()},
         "cohorts": {
@@ -112,7 +112,7 @@ def _where(sums: Sums, wanted: Callable[[Ints], Mask]) -> Sums:
 
 def _cells_where(panes: Mapping[str, Any], wanted: Callable[[Ints], Mask]) -> dict[str, Any]:
     cells = panes["cells"]
-    kept = wanted(cohort_of(cells["key"])).astype(np.bool_)
+    kept = wanted(cohort_of(cells["key"]))
     place = np.cumsum(kept) - 1
     histograms = {name: _entries_where(panes[name], kept, place) for name in panes if name != "cells"}
     return {"cells": {"key": cells["key"][kept], "parts": cells["parts"][:, :, kept]}} | histograms

@@ -29,9 +29,8 @@ Sums = npt.NDArray[np.float64]
 LATENCY_EDGES: Floats = np.geomspace(0.1, 1e6, 318)
 """Milliseconds, each 5 % above the last: a quantile of latencies is known to within that."""
 
-_PAGES = (
-    len(LATENCY_EDGES) + 2
-) // BUCKETS  # columns of sums that a histogram fills, and a place for what has a weight
+# Columns of sums that a histogram fills: a bin below each edge and one above, and one for what has a weight.
+_PAGES = (len(LATENCY_EDGES) + 2) // BUCKETS
 _ALWAYS = ((1, "predictions"), (0, "covered"))  # for the share of predictions that have a label
 
 
@@ -101,9 +100,6 @@ class TrialSums:
         self._shape = (trial.width, len(trial.arms), BUCKETS)
         self._rows: dict[int, int] = {}
         self._sums: Sums = np.zeros((0, *self._shape))
-
-    def __len__(self) -> int:
-        return len(self._rows)
 
     def add(self, column: int, rows: Ints, sums: Sums) -> None:
         """Add to one column of distinct rows, shape (rows, arms, buckets)."""

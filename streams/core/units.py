@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from streams.core.columns import Columns, Hashes, Ints, Mask, concat, empty, length, ordered, take
+from streams.core.columns import Columns, Hashes, Ints, Mask, concat, empty, length, ordered, segments, take
 from streams.core.exposure import Exposures
 from streams.core.ids import mix
 from streams.core.runs import Runs
@@ -40,7 +40,7 @@ class Sightings:
         key = mix(units, arms)
         rows = np.flatnonzero((arms != 0) & ~self._told_recently(key, times))
         rows = rows[ordered(key[rows])]
-        first = _first_of(key[rows])
+        first, _ = segments(key[rows])
         time = np.minimum.reduceat(times[rows], first) if len(rows) else times[rows]
         rows = rows[first]
         query, at = self._told.find(key[rows])
@@ -92,13 +92,13 @@ class Attendance:
         """Count units in the order in which they were seen."""
         order = ordered(units)
         units, arm = units[order], arm[order]
-        first = _first_of(units)
+        first, many = segments(units)
         query, at = self._counted.find(units[first])
         known = np.zeros(len(first), np.bool_)
         known[query] = True
         had, crossed = arm[first], np.zeros(len(first), np.bool_)
         had[query], crossed[query] = self._counted.gather("arm", at), self._counted.gather("crossed", at)
-        group = np.cumsum(np.isin(np.arange(len(units)), first)) - 1
+        group = np.repeat(np.arange(len(first)), many)
         crosses = np.bincount(group, arm != had[group], len(first)) > 0
         self.crossed += int((crosses & ~crossed).sum())
         self.units += np.bincount(had[~known], minlength=self.arms + 1)
@@ -154,11 +154,6 @@ class Register:
         for name, one in saved["counted"].items():
             if name in self.attendance and one["arms"] == self._exposures.layout()[name]:
                 self.attendance[name].restore(one)
-
-
-def _first_of(sorted_keys: Hashes) -> Ints:
-    """Where each run of equal keys begins."""
-    return np.flatnonzero(np.concatenate([np.ones(min(len(sorted_keys), 1), np.bool_), np.diff(sorted_keys) != 0]))
 
 
 def _slot(keys: Hashes) -> Ints:

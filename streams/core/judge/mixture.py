@@ -37,7 +37,7 @@ from streams.core.judge.boundaries import (
 )
 from streams.core.judge.evidence import Alternative, Evidence, Interval, check_alpha, p_of
 from streams.core.judge.fixed import Measurement, minus
-from streams.core.judge.lift import lift
+from streams.core.judge.lift import lift, of_log_ratio
 from streams.core.judge.proportions import share
 
 FEWEST_EVENTS = 5
@@ -237,7 +237,7 @@ def log_lift(
     ratio = math.log(treatment.value / control.value)
     error = math.hypot(treatment.error / treatment.value, control.error / control.value)
     shown = sequence(ratio, error, n, planned=planned, alpha=alpha, alternative=alternative)
-    limits = Interval(_expm1(shown.interval.low), _expm1(shown.interval.high))
+    limits = Interval(of_log_ratio(shown.interval.low), of_log_ratio(shown.interval.high))
     return Evidence(math.expm1(ratio), limits, shown.log_e, shown.p)
 
 
@@ -350,7 +350,3 @@ def _check_look(distance: float, error: float, n: float) -> None:
             f"an effect {distance} from the null with standard error {error} at n={n}: all must be finite, the error "
             "not negative and n positive"
         )
-
-
-def _expm1(x: float) -> float:
-    return math.expm1(x) if x < 700 else math.inf  # a lift of e**700 is as good as infinite
