@@ -32,13 +32,13 @@ experimentation:
 """
 
 
-def made(requests: int) -> tuple[list[dict[str, Any]], dict[str, list[tuple[str, bool]]]]:
-    """Events of an experiment, and for each arm its requests as (unit, right)."""
+def made(requests: int, visits: int) -> tuple[list[dict[str, Any]], dict[str, list[tuple[str, bool]]]]:
+    """Events of an experiment whose units come so often, and for each arm its requests as (unit, right)."""
     rng = Random(11)
     events: list[dict[str, Any]] = []
     raw: dict[str, list[tuple[str, bool]]] = {arm: [] for arm in RIGHT}
     for number in range(requests):
-        unit = f"user-{rng.randrange(requests // 3)}"
+        unit = f"user-{number % (requests // visits)}"
         arm = "treatment" if hash_text(unit) % 2 else "control"
         right, label, time = rng.random() < RIGHT[arm], rng.choice("01"), START + rng.randrange(10 * HOUR)
         score = 0.9 if (label == "1") == right else 0.1
@@ -57,13 +57,13 @@ def sums(raw: list[tuple[str, bool]]) -> ArmSums:
         bucket = int(bucket_of(np.array([hash_text(unit)], np.uint64))[0])
         right[bucket] += was_right
         every[bucket] += 1
-    return ArmSums(right, every, every, every, right)
+    return ArmSums(right, every, every, every, right, once=len({unit for unit, _ in raw}) == len(raw))
 
 
-@pytest.mark.parametrize("requests", [60, 1_500])
-def test_replayed_verdicts_are_those_of_the_raw_numbers(requests: int, tmp_path: Path, cli: Run) -> None:
+@pytest.mark.parametrize(("requests", "visits"), [(60, 1), (1_500, 3)])
+def test_replayed_verdicts_are_those_of_the_raw_numbers(requests: int, visits: int, tmp_path: Path, cli: Run) -> None:
     """With few requests exactly, by counts, and with many by buckets: the last look says what the functions say."""
-    events, raw = made(requests)
+    events, raw = made(requests, visits)
     (tmp_path / "config.yaml").write_text(CONFIG)
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     dsn = f"chdb:{tmp_path}/store"

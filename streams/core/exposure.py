@@ -77,6 +77,12 @@ class Exposures:
         digit = (numbers >> np.uint64(self._shifts[experiment])) & np.uint64((1 << self._bits(experiment)) - 1)
         return digit.astype(np.int16) - np.int16(1)
 
+    def span(self, experiments: Sequence[str]) -> tuple[int, int]:
+        """Return the lowest bit that says anything of experiments, and how many bits from there on do."""
+        ends = [(self._shifts[name], self._shifts[name] + self._bits(name)) for name in experiments]
+        low = min(first for first, _ in ends)
+        return low, max(end for _, end in ends) - low
+
     def adopt(self, numbers: Hashes, there: Mapping[str, Sequence[str]]) -> Hashes:
         """Return numbers under other declarations as numbers here; what is not declared here is forgotten."""
         if list(there.items()) == list(self.layout().items()):
@@ -189,12 +195,9 @@ def _every_row(keys: pa.Array, starts: Ints) -> list[str]:
         return []
     _, ends, text = keys.buffers()
     ends = np.frombuffer(ends, np.int32)[keys.offset : keys.offset + len(keys) + 1]
-    row = int(ends[width] - ends[0])
-    repeated = np.array_equal(
-        np.diff(ends).reshape(rows, width), np.broadcast_to(np.diff(ends[: width + 1]), (rows, width))
-    )
-    if not repeated:
+    first, last, row = int(ends[0]), int(ends[-1]), int(ends[width] - ends[0])
+    if not (ends[width:] - ends[:-width] == row).all():
         return []
-    written = np.frombuffer(text, np.uint8)[ends[0] : ends[-1]].reshape(rows, row)
-    same: bool = bool((written == written[0]).all())
+    all_but_one = last - first - row  # each row is the one before it: what begins a row later is the same
+    same = text.slice(first + row, all_but_one).equals(text.slice(first, all_but_one))
     return [str(name) for name in keys[:width].to_pylist()] if same else []

@@ -8,8 +8,7 @@ uncertain the sums are. Like windows, trials are sums and nothing else, and merg
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streams.core.columns import Array, Columns, Floats, Ints
+from streams.core.columns import Columns, Floats, Ints
+from streams.core.crossing import Crossing
 from streams.core.exposure import BUCKETS
 from streams.core.metric.base import Changes, Source, Task
 from streams.core.metric.ratio import Ratio, Sum
@@ -57,6 +57,10 @@ class Trial:
     def place(self, column: str) -> int:
         """Return the place of a column among the sums."""
         return self._places[column]
+
+    def reads(self, source: Source) -> bool:
+        """Whether changes of a source are summed up."""
+        return bool(self.of_source(source)) or (source == "timing" and bool(self.quantiles))
 
     def of_source(self, source: Source) -> list[tuple[int, int, Sum]]:
         """Return what is summed of one source: (place, the weight's power, sum)."""
@@ -160,24 +164,19 @@ class Values:
         self._made: dict[str, Floats] = {}
         self._named: dict[str, str] = {}
 
-    def add_to(self, sums: TrialSums, here: Ints | slice, arm: Ints, buckets: Array, ticks: Ints) -> None:
-        """Add the rows that are `here` to one trial; `arm` is that of each of them, counted on from tick to tick."""
-        shape = (len(ticks), len(sums.trial.arms), BUCKETS)
-        cells = arm * BUCKETS + buckets[here]
-        rows, added = sums.rows(ticks), dict[str, Sums]()
-        for place, power, one in sums.trial.of_source(self._source):
-            name, values = self._of(power, one)
-            if name not in added:
-                sum_ = np.bincount(cells, values[here], minlength=math.prod(shape))
-                added[name] = sum_.astype(np.float64, copy=False).reshape(shape)
-            sums.add(place, rows, added[name])
-
-    def count_in(self, sums: TrialSums, here: Ints | slice, arm: Ints, ticks: Ints) -> None:
-        """Count the latencies of the rows that are `here`, as `add_to` adds."""
-        bins = len(LATENCY_EDGES) + 2
-        shape = (len(ticks), len(sums.trial.arms), bins)
-        counted = np.bincount(arm * bins + self._bins[here], self._weights[0][here], minlength=math.prod(shape))
-        sums.count(sums.rows(ticks), counted.astype(np.float64, copy=False).reshape(shape))
+    def add_to(self, trials: Sequence[TrialSums], crossing: Crossing, here: Ints | slice, ticks: Ints) -> None:
+        """Add the rows that are `here` to trials whose experiments they are crossed by."""
+        crossed: dict[str, Mapping[str, Sums]] = {}
+        for sums in trials:
+            rows = sums.rows(ticks)
+            for place, power, one in sums.trial.of_source(self._source):
+                name, values = self._of(power, one)
+                if name not in crossed:
+                    crossed[name] = crossing.sums(values[here])
+                sums.add(place, rows, crossed[name][sums.trial.experiment])
+            if self._source == "timing" and sums.trial.quantiles:
+                many, name = len(LATENCY_EDGES) + 2, sums.trial.experiment
+                sums.count(rows, crossing.histogram(name, self._bins[here], many, self._weights[0][here]))
 
     @cached_property
     def _bins(self) -> Ints:

@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from streams.config.models import ModelConfig
 from streams.core.columns import Columns, Floats, Ints, length
+from streams.core.crossing import Crossing, crossings
 from streams.core.docket import Docket
-from streams.core.exposure import Exposures
+from streams.core.exposure import BUCKETS, Exposures
 from streams.core.judge.looks import Judge, verdict_rows
 from streams.core.metric.base import Changes, Source
-from streams.core.trial import Trial, TrialSums, Values
+from streams.core.trial import TrialSums, Values
 from streams.core.units import Register, Sightings
 
 Key = tuple[str, str]
@@ -45,31 +46,36 @@ class Trials:
         of each one's model.
         """
         exposures = self._docket.exposures
-        needing = [(key, sums) for key, sums in self._sums.items() if _reads(sums.trial, source)]
-        if exposures is None or not needing or not rows["arms"].any():
+        needing = {model: self._needing(model, source) for model in self._sightings}
+        if exposures is None or not any(needing.values()) or not rows["arms"].any():
             return
         ticks, place = _numbered(rows["known"] // self._docket.tick)
-        values = Values(source, rows, changes)
-        buckets = rows["bucket"].astype(np.int64)
+        values, cells = Values(source, rows, changes), place * BUCKETS + rows["bucket"]
         of_model = {name: model == self._numbers[name] for name in self._sightings}
-        for (name, experiment), sums in needing:
-            arms = len(sums.trial.arms)
-            arm = exposures.arm(experiment, rows["arms"])
-            strays = (arm == arms) & of_model[name]
-            if strays.any():  # they add to no arm, but there is something to look at
-                sums.rows(ticks[np.unique(place[strays])])
-            inside = (arm >= 0) & (arm < arms) & of_model[name]
-            if not inside.any():
-                continue
-            here = slice(None) if inside.all() else np.flatnonzero(inside)
-            cell = place[here] * arms + arm[here]
-            values.add_to(sums, here, cell, buckets, ticks)
-            if source == "timing" and sums.trial.quantiles:
-                values.count_in(sums, here, cell, ticks)
+        for name, mine in of_model.items():
+            here = slice(None) if mine.all() else np.flatnonzero(mine)
+            found = crossings(exposures, needing[name], rows["arms"][here], cells[here], len(ticks))
+            for crossing in found if mine.any() else ():
+                self._cross(name, crossing, values, here, ticks)
         if source == "traffic":
             for name, sightings in self._sightings.items():
                 mine = np.flatnonzero(of_model[name])
                 sightings.see(rows["unit"][mine], rows["arms"][mine], rows["known"][mine])
+
+    def _needing(self, model: str, source: Source) -> list[str]:
+        """Experiments on a model that sum up changes of a source."""
+        return [name for (of, name), sums in self._sums.items() if of == model and sums.trial.reads(source)]
+
+    def _cross(self, model: str, crossing: Crossing, values: Values, here: Ints | slice, ticks: Ints) -> None:
+        """Add the rows that are `here` to the experiments that they are crossed by."""
+        inside = []
+        for name in crossing.names:
+            any_inside, strays = crossing.present(name)
+            if strays.any():  # they add to no arm, but there is something to look at
+                self._sums[model, name].rows(ticks[strays])
+            if any_inside:
+                inside.append(self._sums[model, name])
+        values.add_to(inside, crossing, here, ticks)
 
     def collect(self) -> dict[str, Any]:
         """Return everything since this was last called, as plain data and arrays, and begin anew."""
@@ -136,10 +142,6 @@ class Trials:
         for model, one in saved["registers"].items():
             if model in self._registers:
                 self._registers[model].restore(one)
-
-
-def _reads(trial: Trial, source: Source) -> bool:
-    return bool(trial.of_source(source)) or (source == "timing" and bool(trial.quantiles))
 
 
 def _numbered(values: Ints) -> tuple[Ints, Ints]:

@@ -49,15 +49,15 @@ def config(**changes: Any) -> Config:
     )
 
 
-def events(seed: int, requests: int = 150, *, weighted: bool = True) -> list[Event]:
+def events(seed: int, requests: int = 150, *, weighted: bool = True, again: bool = True) -> list[Event]:
     """
-    Requests of units that come again, some of them in two arms, with late, corrected and repeated labels.
+    Requests of units that come `again` or once, some in two arms, with late, corrected and repeated labels.
 
     In the order of their event times, but for up to half an hour.
     """
     rng, told = Random(seed), []
     for number in range(requests):
-        time, unit = START + rng.randrange(8 * HOUR), rng.randrange(requests // 2)
+        time, unit = START + rng.randrange(8 * HOUR), rng.randrange(requests // 2) if again else number
         arm = ARMS[unit % 3] if rng.random() < 0.95 else rng.choice([*ARMS, "z"])
         role = "shadow" if rng.random() < 0.05 else "live"
         assignments = {} if rng.random() < 0.1 else {"e": arm, "elsewhere": "q"}
@@ -121,16 +121,16 @@ def test_verdicts_do_not_depend_on_blocks(seed: int) -> None:
         assert close(verdicts(told, size, declared, restored), whole)
 
 
-@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize(("weighted", "again"), [(True, True), (False, True), (False, False)])
 @pytest.mark.parametrize("seed", range(2))
-def test_verdicts_are_those_of_the_raw_events(seed: int, weighted: bool) -> None:
+def test_verdicts_are_those_of_the_raw_events(seed: int, weighted: bool, again: bool) -> None:
     """At every look, each comparison is what `compare` says of sums that were added up event by event."""
-    told = events(seed, weighted=weighted)
+    told = events(seed, weighted=weighted, again=again)
     rows = verdicts(told, 11, config())
     compared = [row for row in rows if row["experiment"] == "e" and row["metric"] in SHARES | {"brier"}]
 
     assert len(compared) > 30
-    assert weighted or any(row["method"] == EXACT for row in compared)
+    assert weighted or again or any(row["method"] == EXACT for row in compared)
     for row in compared:
         end = int(row["tick"].timestamp() * 1e6)
         control, arm = (counted(told, row["metric"], name, end) for name in (row["control"], row["arm"]))
@@ -166,6 +166,7 @@ def test_quantiles_are_those_of_the_raw_latencies() -> None:
 def counted(told: Sequence[Event], metric: str, arm: str, end: int) -> ArmSums:
     """Add up what is known before `end` of one arm, one event at a time."""
     sums = {name: np.zeros(BUCKETS) for name in ("numerator", "denominator", "n", "squares", "events")}
+    seen: list[str] = []
     outcomes: defaultdict[str, list[Event]] = defaultdict(list)
     complaints: defaultdict[str, list[Event]] = defaultdict(list)
     for event in told:
@@ -175,6 +176,7 @@ def counted(told: Sequence[Event], metric: str, arm: str, end: int) -> ArmSums:
         if event["type"] != "prediction" or event["event_time"] >= end or event["role"] == "shadow":
             continue
         if event["assignments"].get("e") == arm:
+            seen.append(event["unit_id"])
             weight = 1 / event["inclusion_probability"]
             measured = value(metric, event, outcomes[event["request_id"]], complaints[event["request_id"]])
             bucket = int(bucket_of(np.array([hash_text(event["unit_id"])], np.uint64))[0])
@@ -188,7 +190,7 @@ def counted(told: Sequence[Event], metric: str, arm: str, end: int) -> ArmSums:
                 ):
                     sums[name][bucket] += added
     events_of = sums.pop("events")
-    return ArmSums(**sums, events=events_of if metric in SHARES else None)
+    return ArmSums(**sums, events=events_of if metric in SHARES else None, once=len(seen) == len(set(seen)))
 
 
 def value(metric: str, prediction: Event, outcomes: list[Event], complaints: list[Event]) -> float | None:

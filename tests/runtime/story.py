@@ -125,7 +125,7 @@ def _exposed(number: int, *, sampled: bool) -> Event:
 
     One of the experiments has few units, and none of the sampled events, so that it can be judged by exact counts.
     """
-    unit = number % 211
+    unit = number % 601
     drawn = unit + (number % 41 == 0)
     arms = {"stricter": ("old", "new")[drawn % 2]} if unit % 11 else {}
     if not sampled and number < 100:

@@ -23,8 +23,8 @@ from tests.runtime.story import DAY, Event, Stored, assert_same, config, replaye
 
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
-    """Return three months of some 1,300 events."""
-    return story(requests=500, days=75, seed=3)
+    """Return three months of some 2,600 events."""
+    return story(requests=1_000, days=75, seed=3)
 
 
 @pytest.fixture(scope="module")

@@ -31,13 +31,14 @@ _ROUNDING = 1e-6
 
 @dataclass
 class Sums:
-    """Sums of each path, arm and bucket, shape (paths, arms, BUCKETS); `is_share` as of the metric."""
+    """Sums of each path, arm and bucket, shape (paths, arms, BUCKETS); `is_share` and `once` as of an arm."""
 
     numerator: Floats
     denominator: Floats
     n: Floats
     squares: Floats
     is_share: bool = False
+    once: bool = False
 
     def plus(self, other: Sums) -> Sums:
         """Return these and others together."""
@@ -47,20 +48,28 @@ class Sums:
             self.n + other.n,
             self.squares + other.squares,
             self.is_share,
+            self.once,
         )
 
     def of_arms(self, *arms: int) -> Sums:
         """Return the sums of some arms."""
         here = list(arms)
         return Sums(
-            self.numerator[:, here], self.denominator[:, here], self.n[:, here], self.squares[:, here], self.is_share
+            self.numerator[:, here],
+            self.denominator[:, here],
+            self.n[:, here],
+            self.squares[:, here],
+            self.is_share,
+            self.once,
         )
 
     def of_path(self, path: int, arm: int) -> ArmSums:
         """Return what the pipeline holds of one arm."""
         here = path, arm
         events = self.numerator[here] if self.is_share else None
-        return ArmSums(self.numerator[here], self.denominator[here], self.n[here], self.squares[here], events)
+        return ArmSums(
+            self.numerator[here], self.denominator[here], self.n[here], self.squares[here], events, self.once
+        )
 
 
 Population = Callable[[Generator, int], Iterator[Sums]]
@@ -172,12 +181,18 @@ def so_far(added: Iterable[Sums]) -> Iterator[Sums]:
 def _methods(sums: Sums) -> tuple[Mask, Mask]:
     """Which paths are judged from counts, and for which the mixture speaks: the rule of comparison.py, again."""
     present = (sums.denominator.sum(axis=2) > 0).all(axis=1)
-    filled = (np.count_nonzero(sums.denominator, axis=2) >= comparison.FEWEST_BUCKETS).all(axis=1)
-    exact = np.zeros(len(present), np.bool_)
-    if sums.is_share and np.array_equal(sums.n, sums.squares) and np.array_equal(sums.n, sums.denominator):
-        events, n = sums.numerator.sum(axis=2), sums.n.sum(axis=2)
-        exact = present & (np.minimum(events, n - events) < comparison.FEWEST_EVENTS).any(axis=1)
-    return exact, np.asarray(present & filled)
+    spread = [sums.numerator, sums.denominator, *([sums.denominator - sums.numerator] if sums.is_share else [])]
+    filled = np.logical_and.reduce([(_effective(one) >= comparison.FEWEST_BUCKETS).all(axis=1) for one in spread])
+    alike = np.array_equal(sums.n, sums.squares) and np.array_equal(sums.n, sums.denominator)
+    exact = present & ~filled & (sums.is_share and sums.once and alike)
+    return np.asarray(exact), np.asarray(present & filled)
+
+
+def _effective(sums: Floats) -> Floats:
+    """Effective number of buckets of each path and arm."""
+    squares = (sums * sums).sum(axis=2)
+    total = np.abs(sums).sum(axis=2)
+    return np.asarray(np.divide(total * total, squares, out=np.zeros_like(squares), where=squares > 0))
 
 
 def _measured(sums: Sums) -> tuple[Floats, Floats]:

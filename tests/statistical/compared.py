@@ -171,7 +171,7 @@ def _clicks_and_buys(rng: Generator, paths: int) -> tuple[Iterator[Sums], Iterat
 
 def _shares(counts: Ints, events: Ints) -> Sums:
     n = counts.reshape(-1, 3, BUCKETS).astype(np.float64)
-    return Sums(events.reshape(n.shape).astype(np.float64), n, n, n, is_share=True)
+    return Sums(events.reshape(n.shape).astype(np.float64), n, n, n, is_share=True, once=True)
 
 
 SCENARIOS = (

@@ -62,7 +62,7 @@ def shares(traffic: Traffic, control: float, effect: float = 0.0) -> Population:
             counts = traffic.counts(rng, paths)
             events = rng.binomial(counts, np.array([control, control + effect])[:, None])
             n = counts.astype(np.float64)
-            yield Sums(events.astype(np.float64), n, n, n, is_share=True)
+            yield Sums(events.astype(np.float64), n, n, n, is_share=True, once=True)
 
     return population
 
@@ -193,7 +193,7 @@ def corrected(traffic: Traffic, share: float, wrong: float, later: int) -> Popul
             missed, invented = rng.binomial(events, wrong), rng.binomial(counts - events, wrong)
             pending.append((missed - invented).astype(np.float64))
             n = counts.astype(np.float64)
-            yield Sums(events - missed + invented + pending.popleft(), n, n, n, is_share=True)
+            yield Sums(events - missed + invented + pending.popleft(), n, n, n, is_share=True, once=True)
 
     return population
 

@@ -3,10 +3,12 @@ One metric in two arms, from the sums of their buckets of units: what is known o
 
 Which method speaks is decided by a rule that the data's own order cannot bend:
 
-- a share whose every observation weighs 1 is judged exactly, from counts, until both arms have ten events and ten
-  non-events: with fewer, how much a share varies cannot be estimated, and looks at it raise false alarms;
-- everything else is judged by the mixture confidence sequence, with the error that the buckets show, once in both
-  arms thirty buckets have been filled; until then nothing is said.
+- the mixture confidence sequence speaks, with the error that the buckets show, once half of the buckets of both arms
+  are *effective*: of what is counted, of what it is divided by and, of a share, of what is not counted. With fewer, as
+  when a few buckets hold most of the events, how much the ratio varies cannot be estimated, and looks raise false
+  alarms;
+- until then a share is judged exactly, from counts, if every observation weighs 1 and is of a unit of its own;
+- else nothing is said.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.core.columns import Floats, Ints
+from streams.core.exposure import BUCKETS
 from streams.core.judge import bernoulli, mixture
 from streams.core.judge.evidence import Evidence, Interval
 from streams.core.judge.fixed import Measurement
@@ -25,8 +28,7 @@ from streams.core.judge.proportions import share
 from streams.core.judge.quantile import Cumulative, quantile_difference
 from streams.core.trial import LATENCY_EDGES
 
-FEWEST_EVENTS = 10
-FEWEST_BUCKETS = 30
+FEWEST_BUCKETS = BUCKETS / 2  # effective ones
 _ROUNDING = 1e-12
 _FARTHEST = 1e15  # observations: what needs more of them is out of reach
 
@@ -40,7 +42,7 @@ class ArmSums:
     Sums of a ratio metric in one arm, each of shape (buckets,).
 
     Weighted numerator and denominator, the number of observations in the denominator, their squared weights; and, for
-    shares, the number of events in the numerator.
+    shares, the number of events in the numerator. `once` says that no unit was observed twice.
     """
 
     numerator: Floats
@@ -48,6 +50,7 @@ class ArmSums:
     n: Floats
     squares: Floats
     events: Floats | None = None
+    once: bool = False
 
     @property
     def value(self) -> float:
@@ -62,14 +65,24 @@ class ArmSums:
         return float(self.denominator.sum()) ** 2 / squares if squares > 0 else 0.0
 
     def counts(self) -> tuple[int, int] | None:
-        """(events, observations), if each observation weighs 1 and is an event or none."""
+        """(events, observations), if each weighs 1, is an event or none, and is of a unit of its own."""
         if (
             self.events is None
+            or not self.once
             or not np.array_equal(self.n, self.squares)
             or not np.array_equal(self.n, self.denominator)
         ):
             return None
         return round(float(self.events.sum())), round(float(self.n.sum()))
+
+    @property
+    def effective_buckets(self) -> float:
+        """How many buckets of equal size tell as much, of the sums that are spread least evenly (Kish 1965)."""
+        sums = [np.abs(self.numerator), self.denominator]
+        if self.events is not None:
+            sums.append(np.maximum(self.denominator - self.numerator, 0.0))
+        squares = [float(one @ one) for one in sums]
+        return min(float(one.sum()) ** 2 / many if many > 0 else 0.0 for one, many in zip(sums, squares, strict=True))
 
     def influence(self) -> Floats:
         """What each bucket adds to the error of the ratio (Deng, Knoblich & Lu 2018, 3.2)."""
@@ -114,16 +127,12 @@ def compare(control: ArmSums, arm: ArmSums, *, planned: float, alpha: float, har
     """
     if not (control.denominator.sum() > 0 and arm.denominator.sum() > 0):
         return Finding(None, SILENT)
+    if min(control.effective_buckets, arm.effective_buckets) >= FEWEST_BUCKETS:
+        return _asymptotic(control, arm, planned, alpha, harm)
     counts = control.counts(), arm.counts()
-    if counts[0] is not None and counts[1] is not None and _are_few(counts[0], counts[1]):
-        return _exact(counts[0], counts[1], planned, alpha, harm)
-    if min(np.count_nonzero(one.denominator) for one in (control, arm)) < FEWEST_BUCKETS:
+    if counts[0] is None or counts[1] is None:
         return Finding(None, SILENT)
-    return _asymptotic(control, arm, planned, alpha, harm)
-
-
-def _are_few(*counts: tuple[int, int]) -> bool:
-    return any(min(events, n - events) < FEWEST_EVENTS for events, n in counts)
+    return _exact(counts[0], counts[1], planned, alpha, harm)
 
 
 def _exact(control: tuple[int, int], arm: tuple[int, int], planned: float, alpha: float, harm: float | None) -> Finding:
@@ -248,7 +257,7 @@ def verdict(interval: Interval, *, higher_is_better: bool, margin: float = 0.0, 
     return OPEN
 
 
-def sums_of(sums: Floats, places: Mapping[str, int], arm: int) -> ArmSums:
+def sums_of(sums: Floats, places: Mapping[str, int], arm: int, *, once: bool = False) -> ArmSums:
     """Sums of one arm, from all sums of a trial (columns, arms, buckets), by what each column is."""
     held = {name: sums[place, arm] for name, place in places.items()}
-    return ArmSums(held["numerator"], held["denominator"], held["n"], held["squares"], held.get("events"))
+    return ArmSums(held["numerator"], held["denominator"], held["n"], held["squares"], held.get("events"), once)

@@ -169,7 +169,9 @@ class Judge:
         }
         if ratio.is_share:
             places["events"] = trial.place(f"0:{ratio.numerator.name}")
-        ours, theirs = (comparison.sums_of(self._sums, places, one) for one in (arm, self.plan.control))
+        ours, theirs = (
+            comparison.sums_of(self._sums, places, one, once=self._once(one)) for one in (arm, self.plan.control)
+        )
         found = comparison.compare(theirs, ours, planned=self.plan.planned, alpha=role.alpha, harm=harm)
         sizes = {"n_arm": float(ours.n.sum()), "n_control": float(theirs.n.sum())}
         effective = {"n_effective_arm": ours.n_effective, "n_effective_control": theirs.n_effective}
@@ -184,6 +186,10 @@ class Judge:
         sizes = {"n_arm": float(ours.sum() + some), "n_control": float(theirs.sum() + others)}
         effective = {"n_effective_arm": float(ours.sum()), "n_effective_control": float(theirs.sum())}
         return found, {"arm_value": values[1], "control_value": values[0], **sizes, **effective}
+
+    def _once(self, arm: int) -> bool:
+        """Whether no unit of an arm made two predictions; where these have weights, nobody asks."""
+        return float(self._sums[self.plan.trial.place("1:predictions"), arm].sum()) <= self._attended[arm]
 
     def _coverage(self, arm: int) -> float:
         trial = self.plan.trial

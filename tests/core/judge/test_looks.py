@@ -30,7 +30,14 @@ MANY = 1_000_000
 
 
 def judge(*arms: str, **changes: Any) -> Judge:
-    """Return the judge of a trial on accuracy, whose first arm is the control."""
+    """Return the judge of a trial on accuracy, whose first arm is the control; ten million units came to each."""
+    one = unattended(*arms, **changes)
+    list(one.look(0, sums(one, ()), np.array([10 * MANY] * len(arms) + [0]), 0))
+    return one
+
+
+def unattended(*arms: str, **changes: Any) -> Judge:
+    """Return the judge of a trial on accuracy that no unit has come to."""
     role = replace(Role("accuracy", "primary", higher_is_better=True, alpha=0.05), **changes)
     ratio = ratio_for("accuracy", "binary")
     assert ratio is not None
@@ -50,10 +57,10 @@ def sums(one: Judge, counts: tuple[Counts, ...]) -> Floats:
 
 
 def look(one: Judge, tick: int, *counts: Counts, units: tuple[int, ...] = ()) -> list[dict[str, Any]]:
-    """Take a look, and return its rows as the store has them."""
-    seen = np.array(units or [0] * (len(one.plan.trial.arms) + 1))
+    """Take a look, and return its rows as the store has them: without the checks of units unless they are given."""
+    seen = np.array(units or [10 * MANY] * len(one.plan.trial.arms) + [0])
     table = checked("verdicts", verdict_rows(one.look(tick, sums(one, counts), seen, 0), 1))
-    return list(table.to_pylist())
+    return [row for row in table.to_pylist() if units or row["metric"] not in ("sample_ratio", "crossovers")]
 
 
 def reached(row: dict[str, Any]) -> tuple[str, int | None]:
@@ -105,7 +112,7 @@ def test_a_tick_that_changed_nothing_is_no_look() -> None:
     undone = sums(one, ((0, weight + weight - weight - weight + 1e-15), NOTHING))
 
     assert look(one, 5) == []
-    assert list(one.look(6, undone, np.zeros(3, np.int64), 0)) == []
+    assert list(one.look(6, undone, np.array([10 * MANY, 10 * MANY, 0]), 0)) == []
     assert [row["n_arm"] for row in look(one, 7, (0, 60), (30, 60))] == [60]
     assert look(one, 7, (0, 60), (30, 60)) == []
     assert [row["n_arm"] for row in look(one, 8, NOTHING, (0, 1))] == [121]
@@ -113,7 +120,7 @@ def test_a_tick_that_changed_nothing_is_no_look() -> None:
 
 def test_a_unit_in_an_arm_that_nobody_declared_is_looked_at() -> None:
     """Units that came to no declared arm add to no sum, and are a look at the sample ratio, once."""
-    one = judge("a", "b")
+    one = unattended("a", "b")
     [ratio, *_] = look(one, 1, units=(0, 0, 1))
     again = Judge(one.plan)
     again.restore(one.snapshot())
@@ -125,7 +132,7 @@ def test_a_unit_in_an_arm_that_nobody_declared_is_looked_at() -> None:
 
 def test_a_mismatch_is_first_reached_whichever_arm_is_the_worst() -> None:
     """The arm that the sample ratio names changes, and the tick of its first mismatch does not."""
-    one = judge("a", "b", "c")
+    one = unattended("a", "b", "c")
     units = [(MANY, 2 * MANY, MANY, 0), (MANY, MANY, MANY, 0), (MANY, MANY, 2 * MANY, 0)]
     told = [look(one, tick, (1, 1), units=each)[0] for tick, each in enumerate(units, 1)]
 
@@ -159,9 +166,27 @@ def test_the_error_of_exact_counts() -> None:
     assert [(row["method"], row["error"]) for row in alike] == [("exact counts", None)] * 2
 
 
+@pytest.mark.parametrize(("units", "method"), [(80, "exact counts"), (79, "too little to say")])
+def test_few_are_counted_only_where_no_unit_came_twice(units: int, method: str) -> None:
+    """Predictions of one unit are no independent observations: exact counts take them for such, so nothing is said."""
+    rows = look(judge("a", "b"), 1, (4, 100), (9, 80), units=(MANY, units, 0))
+
+    assert rows[-1]["method"] == method
+
+
+@pytest.mark.parametrize(("buckets", "method"), [(31, "too little to say"), (32, "mixture over buckets of units")])
+def test_the_mixture_speaks_of_half_of_the_buckets(buckets: int, method: str) -> None:
+    """Until as many buckets as half of all have what is counted, and what is not, it cannot say how these vary."""
+    hits = np.r_[np.ones(buckets), np.zeros(BUCKETS - buckets)]
+    spread = (hits, 2 * hits), (hits, 2 * np.ones(BUCKETS))
+    row = look(unattended("a", "b"), 1, *spread, units=(1, 1, 0))[-1]
+
+    assert row["method"] == method
+
+
 def test_where_nothing_is_known_there_is_no_error() -> None:
     """An arm without observations has no effect and no error; neither have the checks."""
-    rows = look(judge("a", "b"), 1, (5, 10), NOTHING, units=(50, 60, 0))
+    rows = look(unattended("a", "b"), 1, (5, 10), NOTHING, units=(50, 60, 0))
 
     assert [(row["metric"], row["error"]) for row in rows] == [
         ("sample_ratio", None),
@@ -182,7 +207,7 @@ def test_where_nothing_is_known_there_is_no_error() -> None:
 )
 def test_the_margin_is_on_the_side_of_harm(changes: dict[str, Any], margin: float) -> None:
     """A row has the effect beyond which its guardrail is harmed; other metrics and checks have 0, without a sign."""
-    rows = look(judge("a", "b", **changes), 1, (4, 100), (9, 80), units=(50, 60, 0))
+    rows = look(judge("a", "b", **changes), 1, (4, 100), (9, 80), units=(100, 80, 0))
     margins = [row["margin"] for row in rows]
 
     assert margins == [0.0, 0.0, margin]
