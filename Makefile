@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo kafka-demo test test-faults test-statistics simulate lint kafka bench bench-growth bench-budget bench-guard bench-replay bench-latency \
-  bench-recovery bench-emit lock clean
+  bench-recovery bench-emit bench-drift bench-alerts lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,7 @@ kafka: setup ## a real Kafka on loopback, from its Maven artifacts (needs a JDK 
 bench: setup ## this pipeline and what could be used instead, on a real Kafka, three rounds (an hour; ONLY="streams quix")
 	@$(BIN)/python -m benchmarks.peers.run $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 	@$(BIN)/python -m benchmarks.experiments
+	@$(BIN)/python -m benchmarks.watching
 
 bench-growth: setup ## how cost grows: waiting predictions, groups, workers, checkpoints, replay; then the plots
 	@$(BIN)/python -m benchmarks.growth.run
@@ -71,6 +72,12 @@ bench-recovery: setup ## seconds to take over a partition, by how many predictio
 
 bench-emit: setup ## microseconds that a call of the emitter takes
 	@$(BIN)/python -m benchmarks.emit
+
+bench-drift: setup ## delay, misses and false alarms of river's detectors and of ours, on annotated and synthetic drift
+	@$(BIN)/python -m benchmarks.drift
+
+bench-alerts: setup ## 40 injected incidents of 8 kinds: which are found, how soon, and how many pages are false
+	@$(BIN)/python -m benchmarks.alerts
 
 lock: ## write requirements.lock again from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra demo --extra dev --extra openfeature --generate-hashes \

@@ -1,5 +1,5 @@
 """
-Write the generated parts of the documentation again: `docs/demo.svg`, and the answers to queries in README.md.
+Write the generated parts of the documentation again: `docs/demo.svg`, and answers to queries in README.md, flights.md.
 
 `.venv/bin/python docs/regenerate.py` (from the project's root) makes the demo's events, unless `make demo` has,
 replays them into a new store, and writes what comes out.
@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from streams.demo import report
+from streams.demo.alerts import print_alerts
 from streams.demo.config import demo_config
 from streams.demo.events import write_events
 from streams.runtime.replay import open_files, replay
@@ -40,14 +41,15 @@ def main() -> None:
         replayed = replay(demo_config(), open_files(write_events(EVENTS)), store)
         run = report.Run(replayed.counts, {"replay": replayed.seconds}, STORE)
         (ROOT / "docs" / "demo.svg").write_text(picture(store, run), encoding="utf-8")
-        readme = ROOT / "README.md"
-        readme.write_text(answered(readme.read_text(encoding="utf-8"), store), encoding="utf-8")
+        for document in (ROOT / "README.md", ROOT / "docs" / "flights.md"):
+            document.write_text(answered(document.read_text(encoding="utf-8"), store), encoding="utf-8")
 
 
 def picture(store: Store, run: report.Run) -> str:
     """Draw the demo's report, without the fonts that it would load from elsewhere."""
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     report.print_report(console, store.query, run)
+    print_alerts(console, store.query)
     svg = _WEB_FONTS.sub("", console.export_svg(title="make demo", unique_id="demo"))
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 

@@ -19,7 +19,9 @@ from click.exceptions import Exit
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from streams.cli_alerts import alerts
 from streams.cli_analyze import analyze, power
+from streams.cli_changes import changes
 from streams.cli_experiments import experiment
 from streams.errors import StreamsError
 
@@ -72,12 +74,11 @@ def _fail(message: str, code: int) -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="streams")
 def cli() -> None:
-    """How good is each model in production, continuously and with known error rates.
-
-    Exit codes: 0 done, 1 failed, 2 asked wrongly.
-    """
+    """Judges models in production. Exit codes: 0 done, 1 failed, 2 asked wrongly."""
 
 
+alerts.add_command(changes)
+cli.add_command(alerts)
 cli.add_command(analyze)
 cli.add_command(experiment)
 cli.add_command(power)

@@ -2,8 +2,8 @@
 The pipeline. START HERE: the stages in order, one executable page.
 
     predictions ┐                                            ┌─ judge ── verdicts
-    outcomes    ├─ decode ── join ── sample ── summarize ────┴─ window ── quality
-    feedback    ┘     └ rejected  └ orphans  └ samples
+    outcomes    ├─ decode ── join ── sample ── summarize ────┼─ detect ── signals ── alert
+    feedback    ┘     └ rejected  └ orphans  └ samples       └─ window ── quality
 
 Blocks of events go in (a codec has decoded them), tables of rows come out, each with the name of the store's table.
 No stage does I/O, asks a clock or draws a random number: the same events give the same tables, however they were
@@ -26,6 +26,8 @@ from streams.config.models import Config
 from streams.core.block import Block, latest
 from streams.core.catalog import Catalog
 from streams.core.columns import length
+from streams.core.detect.rows import alert_rows, signal_rows
+from streams.core.detect.watchman import watchmen
 from streams.core.intake import Intake, Joined
 from streams.core.measures import Measures
 from streams.core.quality import slice_rows
@@ -76,6 +78,7 @@ class Upstream:
             joined = self._intake.join(batch)
             yield from self._sample(joined)
             self._summarize(joined)
+            self._see(joined)
             self.watermarks.see(batch.source, latest(batch))
         if self._intake.joiner.sweep_is_due():
             yield from self.sweep()
@@ -133,6 +136,10 @@ class Upstream:
             self.measures.add(source, rows)
             self.changes += length(rows)
 
+    def _see(self, joined: Joined) -> None:
+        if "traffic" in joined.changes:
+            self.measures.see(joined.batch.table, joined.rows, joined.keys, joined.changes["traffic"])
+
     def head(self) -> dict[str, Any]:
         """Everything but the rows that wait, as nested dictionaries of plain data."""
         head = {"read": self.read, "changes": self.changes, "watermarks": self.watermarks.snapshot()}
@@ -164,6 +171,7 @@ class Downstream:
     def __init__(self, catalog: Catalog, measures: Measures) -> None:
         self.catalog = catalog
         self.measures = measures
+        self._watchmen = watchmen(catalog)
         self._listed = 0
 
     def show(self, watermark: int, revision: int, *, provisional: bool, ended: bool = False) -> Rows:
@@ -173,18 +181,34 @@ class Downstream:
             yield "windows", table
         for table in self.measures.trials.look(FOREVER if ended else watermark, revision):
             yield "verdicts", table
+        yield from self._detect(FOREVER if ended else watermark, revision)
         if provisional and self.catalog.groups.decided_slices() > self._listed:
             self._listed = self.catalog.groups.decided_slices()
             yield "slices", slice_rows(self.catalog.groups.decisions(), revision)
 
+    def _detect(self, watermark: int, revision: int) -> Rows:
+        for tick in self.measures.watched.take(watermark):
+            told = self._watchmen[tick.model].step(tick)
+            if told.findings:
+                yield "signals", signal_rows(told.findings, revision)
+            if told.notices:
+                yield "alerts", alert_rows(told.notices, revision)
+
     def snapshot(self) -> dict[str, Any]:
         """Everything as nested dictionaries of plain data and arrays."""
-        return {"groups": self.catalog.groups.snapshot(), "measures": self.measures.snapshot()}
+        return {
+            "groups": self.catalog.groups.snapshot(),
+            "measures": self.measures.snapshot(),
+            "watchmen": {model: watchman.snapshot() for model, watchman in self._watchmen.items()},
+        }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot under the same configuration."""
         self.catalog.groups.restore(saved["groups"])
         self.measures.restore(saved["measures"])
+        for model, watchman in self._watchmen.items():
+            if model in saved["watchmen"]:
+                watchman.restore(saved["watchmen"][model])
 
 
 class Pipeline:

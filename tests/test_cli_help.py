@@ -28,6 +28,16 @@ COMMANDS = (
     "analyze means",
     "analyze srm",
     "power",
+    "alerts",
+    "alerts ack",
+    "alerts backtest",
+    "alerts changes",
+    "alerts deliver",
+    "alerts list",
+    "alerts show",
+    "alerts silence",
+    "alerts test",
+    "alerts unsilence",
 )
 
 

@@ -8,18 +8,30 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from streams.config.alerting import AlertingConfig, RouteRule, keys_of
+from streams.config.assertions import assertion_keys
+from streams.config.detection import DetectionConfig, LimitConfig, StreamConfig, WatchConfig
 from streams.config.document import read_document
 from streams.config.fields import IN_FILE, TASKS
 from streams.config.kafka import SECRETS_HINT, KafkaConfig
 from streams.config.models import Config, ModelConfig
-from streams.config.problems import Problem, describe, shown
+from streams.config.problems import Problem, Section, describe, shown
 from streams.core.metric.base import Task
 from streams.core.metric.registry import metrics_for
 from streams.errors import ConfigError
 
-_TOP_KEYS = frozenset(Config.model_fields)
-_KAFKA_KEYS = frozenset(KafkaConfig.model_fields)
-_MODEL_KEYS = frozenset(ModelConfig.model_fields) - {"name"}
+_SECTIONS = (
+    Section((), frozenset(Config.model_fields), "at the top of the file, beside `models`"),
+    Section(("kafka",), frozenset(KafkaConfig.model_fields), "under `kafka`"),
+    Section(("models", None), frozenset(ModelConfig.model_fields) - {"name"}, "inside a model"),
+    Section(("alerting",), keys_of(AlertingConfig), "under `alerting`"),
+    Section(("alerting", "rules", None), keys_of(RouteRule), "in a rule of `alerting`"),
+    Section(("detection",), frozenset(DetectionConfig.model_fields), "under `detection`"),
+    Section(("detection", "models", None), frozenset(WatchConfig.model_fields), "under a model in `detection`"),
+    Section(("detection", "models", None, "limits", None), frozenset(LimitConfig.model_fields), "under `limits`"),
+    Section(("detection", "models", None, "detectors", None), frozenset(StreamConfig.model_fields), "in a detector"),
+    Section(("assertions", None), assertion_keys(), "in an assertion"),
+)
 _HINTS = {
     "models": "declare at least one model under it",
     "task": f"one of {', '.join(TASKS)}",
@@ -61,7 +73,7 @@ def parse_config(text: str, source: str) -> Config:
         try:
             config = Config.model_validate(document.data, context=IN_FILE)
         except ValidationError as error:
-            problems += describe(error, {1: _TOP_KEYS, 2: _KAFKA_KEYS, 3: _MODEL_KEYS}, _HINTS)
+            problems += describe(error, _SECTIONS, _HINTS)
     if problems or config is None:
         raise ConfigError(source, document.report(problems))
     return config
@@ -88,7 +100,8 @@ def json_schema() -> dict[str, Any]:
     model["allOf"] = [_schema_of_task(task) for task in TASKS]
     _write_defaults(schema, Config(models={"m": ModelConfig(name="m", task="none")}))
     _write_defaults(model, ModelConfig(name="m", task="none"))
-    _write_defaults(schema["$defs"]["KafkaConfig"], KafkaConfig())
+    for section in (KafkaConfig(), DetectionConfig(), AlertingConfig()):
+        _write_defaults(schema["$defs"][type(section).__name__], section)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -8,6 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from streams.config.alerting import AlertingConfig
+from streams.config.assertions import AssertionsConfig, refuse_sequences
+from streams.config.assertions import check_against_models as check_assertions
+from streams.config.detection import DetectionConfig, check_detection
 from streams.config.experiments import ExperimentationConfig, check_against_models
 from streams.config.fields import TASKS, Classes, Duration, Horizon, Label, Metrics, Slices, TaskName, Windows
 from streams.config.kafka import KafkaConfig
@@ -132,6 +136,15 @@ class Config(BaseModel):
         default_factory=ExperimentationConfig, description="Experiments: who is in them, and how they are judged"
     )
 
+    detection: DetectionConfig = Field(
+        default_factory=DetectionConfig,
+        description="What is watched for change, and how many false alarms are bearable",
+    )
+    assertions: AssertionsConfig = Field(
+        default_factory=dict, description="Rules that the predictions of a model must keep, by name"
+    )
+    alerting: AlertingConfig = Field(default_factory=AlertingConfig, description="Where alerts go")
+
     @field_validator("models", mode="before")
     @classmethod
     def _fill_in_names(cls, models: object) -> object:
@@ -145,4 +158,23 @@ class Config(BaseModel):
         models: Mapping[str, ModelConfig] | None = info.data.get("models")
         tasks = None if models is None else {name: model.task for name, model in models.items()}
         check_against_models(section, tasks)
+        return section
+
+    @field_validator("detection", mode="after")
+    @classmethod
+    def _watches_fit_the_models(cls, section: DetectionConfig, info: ValidationInfo) -> DetectionConfig:
+        models: Mapping[str, ModelConfig] | None = info.data.get("models")
+        if models is not None:
+            check_detection(section, models)
+        return section
+
+    @field_validator("assertions", mode="after")
+    @classmethod
+    def _assertions_fit_the_models(cls, section: AssertionsConfig, info: ValidationInfo) -> AssertionsConfig:
+        models: Mapping[str, ModelConfig] | None = info.data.get("models")
+        watched: DetectionConfig | None = info.data.get("detection")
+        if models is not None and watched is not None:
+            declared = {name: [one for one in watch.columns if "." in one] for name, watch in watched.models.items()}
+            check_assertions(section, models, {name: columns for name, columns in declared.items() if columns})
+            refuse_sequences(section)
         return section

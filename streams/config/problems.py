@@ -7,7 +7,8 @@ A problem is a place in the file and a message: the value, what is allowed, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -20,7 +21,6 @@ Problem = tuple[Where, str]
 
 _SHOWN = 80  # characters of a value that a message repeats
 _ECHO = "default_factory_not_called"  # only ever follows from another problem, which is listed itself
-_PLACES = {1: "at the top of the file, beside `models`", 2: "under `kafka`", 3: "inside a model"}  # by depth
 _EXPECTED = {
     "model_type": "must be a mapping of keys to values",
     "dict_type": "must be a mapping of names to models",
@@ -31,6 +31,21 @@ _EXPECTED = {
     "greater_than_equal": "is too small: at least {ge:g} is allowed",
     "less_than_equal": "is too large: at most {le:g} is allowed",
 }
+
+
+@dataclass(frozen=True)
+class Section:
+    """A mapping of the file: its path, with None for any name, which keys it may have, and where that is in words."""
+
+    path: tuple[str | None, ...]
+    keys: frozenset[str]
+    place: str
+
+    def holds(self, where: Where) -> bool:
+        """Whether the key at a path is one of this mapping's."""
+        return len(where) == len(self.path) + 1 and all(
+            name is None or name == key for name, key in zip(self.path, where, strict=False)
+        )
 
 
 class Problems(ValueError):
@@ -96,12 +111,12 @@ def unknown(name: str, allowed: Iterable[str]) -> str:
     return (f"; did you mean `{close[0]}`? " if close else ". ") + f"Allowed: {', '.join(names)}"
 
 
-def describe(error: ValidationError, keys: Mapping[int, Iterable[str]], hints: Mapping[str, str]) -> Iterator[Problem]:
+def describe(error: ValidationError, sections: Sequence[Section], hints: Mapping[str, str]) -> Iterator[Problem]:
     """
     Say in words what pydantic found.
 
-    `keys` are the keys allowed in mappings, by the depth of the key in the file; `hints` say what a required key is,
-    and, by its path, what to do instead of writing a key.
+    `sections` are the mappings of the file; `hints` say what a required key is, and, by its path, what to do instead
+    of writing a key.
     """
     for details in error.errors(include_url=False):
         where = details["loc"]
@@ -109,9 +124,9 @@ def describe(error: ValidationError, keys: Mapping[int, Iterable[str]], hints: M
         if isinstance(cause, Problems):
             yield from ((where + inner, text) for inner, text in cause.items)
         elif details["type"] == "extra_forbidden":
-            yield where, hints.get(".".join(map(str, where))) or _unknown_key(where, keys)
+            yield where, hints.get(".".join(map(str, where))) or _unknown_key(where, sections)
         elif details["type"] == "missing":
-            yield where, f"is required: {hints[str(where[-1])]}"
+            yield where, f"is required: {hints.get(str(where[-1]), 'add it')}"
         elif details["type"] != _ECHO:
             yield where, str(cause) if cause else _unexpected(details)
 
@@ -122,10 +137,11 @@ def _unexpected(details: ErrorDetails) -> str:
     return f"{shown(details['input'])} {expected.format(**details.get('ctx', {}))}"
 
 
-def _unknown_key(where: Where, keys: Mapping[int, Iterable[str]]) -> str:
+def _unknown_key(where: Where, sections: Sequence[Section]) -> str:
     """Say that a key is unknown, and where it belongs if it is known elsewhere."""
     key = str(where[-1])
-    for depth, others in keys.items():
-        if key in others:
-            return f"the key `{key}` does not belong here, but {_PLACES[depth]}"
-    return f"unknown key `{key}`{unknown(key, keys[len(where)])}"
+    here = next((section for section in sections if section.holds(where)), None)
+    for section in sections:
+        if key in section.keys and section is not here:
+            return f"the key `{key}` does not belong here, but {section.place}"
+    return f"unknown key `{key}`{unknown(key, here.keys) if here else ''}"

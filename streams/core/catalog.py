@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from streams.config.models import Config, ModelConfig
 from streams.core.columns import Array, Hashes, Ints, Mask
+from streams.core.detect.plan import watches
 from streams.core.docket import docket
 from streams.core.flatten import RANKING_PLACES, Shape
 from streams.core.groups import Groups, SlicePlan
@@ -32,7 +33,8 @@ class Catalog:
         self.groups = Groups({m.name: SlicePlan(m.slices, m.max_groups) for m in config.models.values()})
         self.tasks: tuple[Task, ...] = tuple(sorted({m.task for m in config.models.values()}))
         self.docket = docket(config)
-        self.shape = Shape(frozenset(self.tasks), _places(config), self.docket.exposures)
+        self.watches = watches(config)
+        self.shape = Shape(frozenset(self.tasks), _places(config), self.docket.exposures, bool(self.watches))
         self._seen = 0
         self._model_of_cohort: npt.NDArray[np.int64] = np.empty(0, np.int64)
 

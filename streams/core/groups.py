@@ -142,6 +142,15 @@ class Groups:
         """The model whose events are in the cohort."""
         return self.groups[self._cohorts[cohort][0]].slice.model
 
+    def slice_of(self, cohort: int, attributes: tuple[str, ...]) -> Slice:
+        """Return the slice by these attributes, which the model declares, that the cohort is in."""
+        place = self.plans[self.model_of_cohort(cohort)].slices.index(attributes)
+        return self.groups[self._cohorts[cohort][place]].slice
+
+    def is_shown(self, one: Slice) -> bool:
+        """Whether a slice may be shown: the whole may always, others once they are admitted."""
+        return self._is_decided(one)
+
     def __len__(self) -> int:
         return len(self._cohorts)
 

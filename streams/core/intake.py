@@ -120,12 +120,11 @@ class Intake:
         rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, self._catalog.shape)
         traffic = {name: rows[name] for name in ("cohort", "time", "weight")}
         traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
-        traffic["sign"] = np.ones(length(rows))
+        traffic |= {"sign": np.ones(length(rows)), "known": rows["time"]}
         if exposed:
             traffic |= {
                 "arms": rows["arms"],
                 "bucket": rows["bucket"],
-                "known": rows["time"],
                 "unit": ids["unit"][chosen],
             }
         labels, feedback = self.joiner.add_predictions(rows, known)

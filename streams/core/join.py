@@ -59,7 +59,7 @@ class Joiner:
     """
 
     def __init__(self, shape: Shape, disorder: int, horizon_of: Callable[[Array], Ints]) -> None:
-        self._held = frozenset(shape.dtypes())
+        self._held, self._dated = frozenset(shape.dtypes()), shape.dated
         self.predictions = Runs(shape.dtypes())
         self.outcomes = Runs(OUTCOME)
         self.feedback = Runs(FEEDBACK)
@@ -257,7 +257,7 @@ class Joiner:
         wins = ~had | beats(after, before)
         state = {name: np.where(wins, after[of], before[name]) for name, of in OUTCOME_STATE.items() if name in before}
         state["flags"] = before["flags"] | how_joined(places, outcomes, len(chosen))
-        if "arms" in predictions:
+        if self._dated:
             return places[chosen], state, label_changes(Pairs(places, predictions, outcomes), self._earlier)
         old = label_rows(take(before, had & wins), -1)
         new = label_rows(take(before | state, wins), 1)
@@ -326,9 +326,8 @@ def _attribute(places: Ints, predictions: Columns, events: Columns) -> tuple[Arr
         "value": events["value"],
         "first": first.astype(np.float64),
     }
-    if "arms" in predictions:
-        changes |= {name: predictions[name] for name in ("arms", "bucket")}
-        changes["known"] = np.maximum(predictions["time"], events["time"])
+    changes["known"] = np.maximum(predictions["time"], events["time"])
+    changes |= {name: predictions[name] for name in ("arms", "bucket") if name in predictions}
     return predictions["flags"] | added[inverse], changes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import pyarrow as pa
 from streams.core.block import FEEDBACK_KINDS
 from streams.core.catalog import Catalog
 from streams.core.cohorts import adopted, named
-from streams.core.columns import Columns, Ints, length, take
+from streams.core.columns import Columns, Hashes, Ints, length, take
+from streams.core.detect.watched import Watched
 from streams.core.metric.base import Changes, Source, Task
 from streams.core.metric.histograms import CLASSES
 from streams.core.panes import Slots, cohort_of
@@ -30,6 +31,7 @@ class Measures:
         self._windowers = {t: Windower(s.panes, catalog.specs(t)) for t, s in self._summarizers.items()}
         self._classes = Slots()
         self.trials = Trials(catalog.docket, catalog.models)
+        self.watched = Watched(catalog.watches, catalog.config.detection.tick, catalog.groups)
 
     def __len__(self) -> int:
         return sum(len(s.panes.cells) for s in self._summarizers.values())
@@ -47,8 +49,15 @@ class Measures:
             if length(mine):
                 changes = self._read(source, task, mine)
                 summarizer.add(source, mine, changes)
-                if self._catalog.docket.plans:
-                    self.trials.add(source, mine, changes, self._catalog.model_of(mine["cohort"]))
+                if self._catalog.docket.plans or self.watched:
+                    model = self._catalog.model_of(mine["cohort"])
+                    self.trials.add(source, mine, changes, model)
+                    self.watched.add(source, task, mine, changes, model)
+
+    def see(self, table: pa.RecordBatch, places: Ints, keys: Hashes, rows: Columns) -> None:
+        """Look at the columns of new predictions, as far as they are watched; parameters as for `Watched.see`."""
+        if self.watched:
+            self.watched.see(table, places, keys, rows, self._catalog.model_of(rows["cohort"]))
 
     def show(self, watermark: int, revision: int, *, provisional: bool) -> Iterator[pa.Table]:
         """Rows of the windows that became final and, if `provisional`, of those that changed."""
@@ -63,14 +72,15 @@ class Measures:
     def collect(self) -> dict[str, Any]:
         """Return all sums since this was last called, with what their numbers mean, and begin anew."""
         tasks = {t: s.panes.collect() for t, s in self._summarizers.items()}
-        used = np.concatenate([cohort_of(collected["cells"]["key"]) for collected in tasks.values()])
-        return {"tasks": tasks, "cohorts": named(self._catalog.groups, used), "classes": self._used_classes(tasks)} | (
-            self.trials.collect()
-        )
+        watched = self.watched.collect()
+        panes = [*tasks.values(), *watched["tasks"].values()]
+        used = np.concatenate([cohort_of(collected["cells"]["key"]) for collected in panes])
+        cohorts, classes = named(self._catalog.groups, used), self._used_classes(panes)
+        return {"tasks": tasks, "cohorts": cohorts, "classes": classes, "watched": watched} | self.trials.collect()
 
-    def _used_classes(self, tasks: Mapping[Task, Mapping[str, Any]]) -> Columns:
+    def _used_classes(self, every: Iterable[Mapping[str, Any]]) -> Columns:
         """Hashes and numbers of the classes that are in pairs of actual and predicted class."""
-        pairs = [panes["confusion"]["bin"] for panes in tasks.values() if "confusion" in panes]
+        pairs = [panes["confusion"]["bin"] for panes in every if "confusion" in panes]
         used = np.unique(np.concatenate([np.empty(0, np.int64), *(bins // CLASSES for bins in pairs)]))
         used = np.union1d(used, np.concatenate([np.empty(0, np.int64), *(bins % CLASSES for bins in pairs)]))
         known = self._classes.snapshot()
@@ -88,6 +98,7 @@ class Measures:
         for task, summarizer in self._summarizers.items():
             summarizer.panes.merge(collected["tasks"][task], cohorts, bins)
         self.trials.merge(collected)
+        self.watched.merge(collected["watched"], cohorts, bins)
 
     def _adopt(self, classes: Columns) -> Ints:
         """Number here of each class number there; classes beyond the last number are one, there as here."""
@@ -100,7 +111,9 @@ class Measures:
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data."""
         tasks = {t: s.panes.snapshot() | self._windowers[t].snapshot() for t, s in self._summarizers.items()}
-        return {"tasks": tasks, "classes": self._classes.snapshot(), "trials": self.trials.snapshot()}
+        return {"tasks": tasks, "classes": self._classes.snapshot(), "trials": self.trials.snapshot()} | {
+            "watched": self.watched.snapshot()
+        }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot."""
@@ -109,6 +122,7 @@ class Measures:
             self._windowers[task].restore(saved["tasks"][task])
         self._classes.restore(saved["classes"])
         self.trials.restore(saved["trials"])
+        self.watched.restore(saved["watched"])
 
     def _read(self, source: Source, task: Task, rows: Columns) -> Changes:
         if source == "traffic":

@@ -25,6 +25,11 @@ def cohort_of(keys: Ints) -> Ints:
     return keys >> _PANE_BITS
 
 
+def pane_of(keys: Ints) -> Ints:
+    """Return the number of the pane of cell keys: how many panes of its length come before it."""
+    return keys & ((1 << _PANE_BITS) - 1)
+
+
 class Slots:
     """Numbers for 64-bit keys: stable while the key is held, and given again when it is dropped."""
 

@@ -13,10 +13,15 @@ from typing import Any
 import numpy as np
 
 from streams.core.columns import Ints, Mask, length
+from streams.core.detect.traveling import halves, of_models
+from streams.core.detect.traveling import size_of as columns_size
 from streams.core.panes import cohort_of
 
 Sums = dict[str, Any]
-"""What `Measures.collect` returns: sums by task with the names of cohorts and classes, sums of trials, sightings."""
+"""
+What `Measures.collect` returns: sums by task with the names of cohorts and classes, sums of trials, sightings, and of
+what is watched.
+"""
 
 
 def by_shard(sums: Sums, shard_of: Callable[[str], int]) -> dict[int, Sums]:
@@ -28,7 +33,9 @@ def by_shard(sums: Sums, shard_of: Callable[[str], int]) -> dict[int, Sums]:
 
     def part(shard: int) -> Sums:
         trials = _of_trials(sums, lambda model: shard_of(model) == shard)
-        return _where(sums, lambda cohorts: here[cohorts] == shard) | trials
+        part = _where(sums, lambda cohorts: here[cohorts] == shard) | trials
+        columns = of_models(sums["watched"]["columns"], lambda model: shard_of(model) == shard)
+        return part | {"watched": part["watched"] | {"columns": columns}}
 
     return {shard: part(shard) for shard in sorted(set(shards.tolist()))}
 
@@ -44,16 +51,18 @@ def parted(sums: Sums, fits: Callable[[Sums], bool]) -> Iterator[Sums]:
 
 def size_of(sums: Sums) -> int:
     """Bytes of the arrays in sums, before they are compressed."""
-    tables = [table for panes in sums["tasks"].values() for table in panes.values()]
+    every = [*sums["tasks"].values(), *sums["watched"]["tasks"].values()]
+    tables = [table for panes in every for table in panes.values()]
     seen = [column for told in sums["seen"] for column in told["rows"].values()]
-    return sum(
-        int(array.nbytes) for array in (*(t["parts"] for t in tables), *(t["sums"] for t in sums["trials"]), *seen)
-    )
+    arrays = (*(t["parts"] for t in tables), *(t["sums"] for t in sums["trials"]), *seen)
+    return sum(int(array.nbytes) for array in arrays) + columns_size(sums["watched"]["columns"])
 
 
 def _halves(sums: Sums) -> list[Sums]:
-    """Cut sums in two: trials apart from what windows need, then each of these; nothing if that cannot be."""
-    numbers = sums["cohorts"]["numbers"]
+    """Cut sums in two: watched columns apart, trials apart, then each of these; nothing if that cannot be."""
+    numbers, columns = sums["cohorts"]["numbers"], sums["watched"]["columns"]
+    if len(columns["key"]):
+        return _without_columns(sums, numbers, columns)
     if sums["trials"] or sums["seen"]:
         nothing = _where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_))
         if len(numbers):
@@ -67,6 +76,16 @@ def _halves(sums: Sums) -> list[Sums]:
         return []
     middle = numbers[len(numbers) // 2]
     return [_where(sums, lambda cohorts: cohorts < middle), _where(sums, lambda cohorts: cohorts >= middle)]
+
+
+def _without_columns(sums: Sums, numbers: Ints, columns: Any) -> list[Sums]:
+    """Cut watched columns off the rest or, where there is nothing else, in two."""
+    alone = not (len(numbers) or sums["trials"] or sums["seen"])
+    bare = {"cells": [], "key": columns["key"][:0], "weight": columns["weight"][:0]}
+    nothing = _where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_))
+    cut = halves(columns) if alone else [columns]
+    parts = [nothing | {"watched": nothing["watched"] | {"columns": part}} for part in cut]
+    return parts if alone else [sums | {"watched": sums["watched"] | {"columns": bare}}, *parts]
 
 
 def _pieced(nothing: Sums, pieces: Sequence[tuple[str, Any]]) -> Sums:
@@ -107,6 +126,8 @@ def _where(sums: Sums, wanted: Callable[[Ints], Mask]) -> Sums:
         "classes": sums["classes"],
         "trials": [],
         "seen": [],
+        "watched": sums["watched"]
+        | {"tasks": {task: _cells_where(panes, wanted) for task, panes in sums["watched"]["tasks"].items()}},
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from streams.core.columns import Ints, Mask, segments
+from streams.core.columns import Floats, Ints, Mask, segments
 from streams.core.exact import Exact, segment_sums
 from streams.core.groups import Groups
 from streams.core.metric.base import Histogram, Totals
@@ -84,10 +84,10 @@ class Windower:
             np.maximum.at(keep_until, cell, final_at)
             open_before = final_at > self._shown_final
             changed = open_before & ((final_at <= watermark) | (dirty[cell] & provisional))
-            pairs = _choose(*_expand(cohorts, cohort[cell]), start, changed, cohorts.shown)
+            pairs = _choose(*expand(cohorts, cohort[cell]), start, changed, cohorts.shown)
             if len(pairs.row):
-                totals = self._totals(slot[cell[pairs.row]], pairs, spec)
                 end = spec.ends_of(pairs.start)
+                totals = totals_of(self._panes, slot[cell[pairs.row]], pairs.window, (end - pairs.start) / _SECOND)
                 yield Windows(
                     spec, pairs.group, pairs.start, end, end + horizons.of_group[pairs.group] <= watermark, totals
                 )
@@ -105,27 +105,33 @@ class Windower:
         """Go on from a snapshot."""
         self._shown_final = saved["shown_final"]
 
-    def _totals(self, slots: Ints, pairs: Pairs, spec: WindowSpec) -> Totals:
-        cells = self._panes.cells
-        starts, lengths = segments(pairs.window)
-        sums = {name: merge(cells.read(name, slots), starts, lengths) for name in cells.columns}
-        histograms = {name: self._histogram(name, slots, pairs.window, len(starts)) for name in self._panes.histograms}
-        return Totals(sums, histograms, (spec.ends_of(pairs.start) - pairs.start) / _SECOND)
 
-    def _histogram(self, name: str, slots: Ints, window: Ints, rows: int) -> Histogram:
-        """Entries of the cells of each window, merged by bin."""
-        owner, bins, entry = self._panes.entries(name)
-        first, last = np.searchsorted(owner, slots, "left"), np.searchsorted(owner, slots, "right")
-        row, index = _ranges(first, last - first)
-        row, bins, entry = window[row], bins[index], entry[index]
-        most = int(bins.max(initial=0)) + 1
-        keys = row * most + bins
-        order = np.argsort(keys)
-        starts, lengths = segments(keys[order])
-        table, at = self._panes.histograms[name], entry[order]
-        columns = {c: merge(table.read(c, at), starts, lengths).value() for c in table.columns}
-        merged = keys[order[starts]]
-        return Histogram(rows, merged // most, merged % most, columns)
+def totals_of(panes: Panes, slots: Ints, window: Ints, seconds: Floats) -> Totals:
+    """
+    Add up cells, by their slots, to windows.
+
+    `window` numbers the window of each cell, from 0 in order, and `seconds` is how long each window is.
+    """
+    starts, lengths = segments(window)
+    sums = {name: merge(panes.cells.read(name, slots), starts, lengths) for name in panes.cells.columns}
+    return Totals(sums, {name: _histogram(panes, name, slots, window) for name in panes.histograms}, seconds)
+
+
+def _histogram(panes: Panes, name: str, slots: Ints, window: Ints) -> Histogram:
+    """Entries of the cells of each window, merged by bin."""
+    rows = int(window[-1]) + 1 if len(window) else 0
+    owner, bins, entry = panes.entries(name)
+    first, last = np.searchsorted(owner, slots, "left"), np.searchsorted(owner, slots, "right")
+    row, index = ranges(first, last - first)
+    row, bins, entry = window[row], bins[index], entry[index]
+    most = int(bins.max(initial=0)) + 1
+    keys = row * most + bins
+    order = np.argsort(keys)
+    starts, lengths = segments(keys[order])
+    table, at = panes.histograms[name], entry[order]
+    columns = {c: merge(table.read(c, at), starts, lengths).value() for c in table.columns}
+    merged = keys[order[starts]]
+    return Histogram(rows, merged // most, merged % most, columns)
 
 
 def merge(sums: Exact, starts: Ints, lengths: Ints) -> Exact:
@@ -153,13 +159,13 @@ class Pairs:
     start: Ints
 
 
-def _expand(cohorts: Cohorts, cohort: Ints) -> tuple[Ints, Ints]:
+def expand(cohorts: Cohorts, cohort: Ints) -> tuple[Ints, Ints]:
     """Pairs (row, group) of each row's cohort."""
-    row, index = _ranges(cohorts.start[cohort], cohorts.count[cohort])
+    row, index = ranges(cohorts.start[cohort], cohorts.count[cohort])
     return row, cohorts.member[index]
 
 
-def _ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
+def ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
     """Expand ranges: (which range, index) for every index of first[i] .. first[i] + count[i] - 1."""
     which = np.repeat(np.arange(len(count)), count)
     within = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from streams.demo.alerts import print_alerts
 from streams.demo.config import demo_config
 from streams.demo.flights import PACKAGE, require
 from streams.runtime.replay import open_files, replay
@@ -49,6 +50,7 @@ def run(directory: Path, console: Console) -> None:
             replayed = replay(demo_config(), open_files(paths), store, progress)
         seconds["replay"] = replayed.seconds
         report.print_report(console, store.query, report.Run(replayed.counts, seconds, dsn))
+        print_alerts(console, store.query)
 
 
 class _Bar:

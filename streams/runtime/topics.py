@@ -31,7 +31,7 @@ EVENT_TOPICS: Mapping[EventType, str] = {"prediction": "predictions", "outcome":
 SUMMARIES, CLAIMS, CHECKPOINTS = "summaries", "claims", "checkpoints"
 """Names of the topics that workers write for workers, behind the prefix."""
 
-REJECTED, VERDICTS = "rejected", "verdicts"
+REJECTED, VERDICTS, ALERTS = "rejected", "verdicts", "alerts"
 """Names of the topics that workers write for others, behind the prefix."""
 
 _SET_ON_THE_TOPIC = 1  # "dynamic topic config" among the sources of a setting that DescribeConfigs names
@@ -111,9 +111,9 @@ TOPICS: tuple[Topic, ...] = (
     ),
     # One partition keeps what was decided in one order; there are few of them.
     Topic(
-        "alerts",
-        *("model", 1, 30 * DAY_MS, "delete", "worker: alert", ("on-call tools",)),
-        "What somebody should look at now",
+        ALERTS,
+        *("model", 1, 30 * DAY_MS, "delete", "worker: alert", ("`streams alerts deliver`", "on-call tools")),
+        "What somebody should look at now, and what is over: the rows of the table of that name",
     ),
     # For whoever mends a writer; the store has them too, this is for programs.
     Topic(

@@ -3,7 +3,7 @@ The worker: for each partition that it holds, a join of its events and the windo
 
     telemetry.predictions ┐
     telemetry.outcomes    ├─ join ── checkpoint ── telemetry.summaries ── window ── store
-    telemetry.feedback    ┘                                                      └─ telemetry.verdicts
+    telemetry.feedback    ┘                                      telemetry.verdicts, .alerts ─┘
 
 Two agents hand over blocks (`take`), and a clock ticks twice a second: then what has gathered is stored, checkpoints
 are written, summaries are sent and windows shown. All of it runs in one loop, so state changes only between waits.
@@ -27,9 +27,10 @@ from streams.errors import StreamsError
 from streams.runtime.checkpoint import Checkpoints, TakenOver, claim
 from streams.runtime.joining import Joining
 from streams.runtime.log import Log
+from streams.runtime.notices import notice_records
 from streams.runtime.part import Part, dead_letters
 from streams.runtime.snapshot import fingerprint
-from streams.runtime.topics import CHECKPOINTS, CLAIMS, EVENT_TOPICS, REJECTED, SUMMARIES, VERDICTS
+from streams.runtime.topics import ALERTS, CHECKPOINTS, CLAIMS, EVENT_TOPICS, REJECTED, SUMMARIES, VERDICTS
 from streams.runtime.transport import Fetch
 from streams.runtime.verdicts import verdict_records
 from streams.runtime.windowing import Windowing
@@ -346,29 +347,31 @@ class Worker:
             await self._group.commit({(topic, part.joining.partition): offset for topic, offset in offsets.items()})
 
     async def _save_windows(self, part: Part, last: bool) -> None:
-        """Show what has changed; once it is stored, and verdicts are announced, the sums may be written as shown."""
+        """Show what has changed; once that is stored, and findings are announced, the sums may be written as shown."""
         now = self._clock()
         if now < part.show_at and not last:
             return
         started = time.perf_counter()
-        verdicts = []
+        told: dict[str, list[pa.Table]] = {"verdicts": [], "alerts": []}
         for table, rows in part.windowing.show():
             self.writer.add(table, rows)
-            if table == "verdicts":
-                verdicts.append(rows)
+            if table in told:
+                told[table].append(rows)
         captured = part.windowing.capture(whole=last or now - part.windowed >= _WINDOWS_SAVED_SECONDS)
         part.show_at = now + _WINDOW_SHARE * (time.perf_counter() - started)
         await self.writer.flush()
-        await self._announce(verdicts)
+        await self._announce(**told)
         if captured is not None:
             part.windowed = now
             await part.windowing.save(captured)
             await self._commit(part, {self.topics[-1]: captured["position"]})
 
-    async def _announce(self, verdicts: Sequence[pa.Table]) -> None:
-        """Append verdicts to their topic, for those who do not ask the store."""
+    async def _announce(self, verdicts: Sequence[pa.Table], alerts: Sequence[pa.Table]) -> None:
+        """Append verdicts and alerts to their topics, for those who do not ask the store."""
         shards = verdict_records(verdicts, self._config.kafka.partitions)
         await asyncio.gather(*(self._log.append(VERDICTS, shard, records) for shard, records in shards.items()))
+        if alerts:
+            await self._log.append(ALERTS, 0, notice_records(alerts))
 
     def _rest(self, number: int, part: Part) -> None:
         """Tell the join of topics that were read to their end long ago."""

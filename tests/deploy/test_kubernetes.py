@@ -163,6 +163,11 @@ def test_workers_keep_their_names() -> None:
     assert PODS["StatefulSet/streams-worker"]["spec"]["terminationGracePeriodSeconds"] == 30
 
 
+def test_workers_that_are_not_ready_are_found() -> None:
+    """The headless Service names every worker, for Prometheus must see those most of all that are not ready."""
+    assert BY_NAME["Service/streams-worker"]["spec"]["publishNotReadyAddresses"] is True
+
+
 def test_probes_ask_where_the_worker_answers() -> None:
     """Life is asked at /health, readiness at /ready, on the port that the worker is told and the Service names."""
     worker = container("StatefulSet/streams-worker")

@@ -21,6 +21,12 @@ TABLES = {
     "verdicts": "model, experiment, metric, kind, arm, control, tick, verdict, effect, low, high, error, arm_value, "
     "control_value, log_e, p, n_arm, n_control, n_effective_arm, n_effective_control, label_coverage_arm, "
     "label_coverage_control, alpha, margin, method, first_reached, needed",
+    "signals": "model, slice_id, slice, watch, kind, tick, standing, value, reference, effect, low, high, n, "
+    "n_effective, label_coverage, log_e, threshold, onset, onset_low, onset_high, release, method",
+    "alerts": "dedup_key, sequence, status, reason, tick, model, rule, kind, watch, slice, severity, team, state, "
+    "cause, explanation, title, value, reference, effect, low, high, n, n_effective, label_coverage, since, "
+    "since_low, since_high, opened, flapping, worst_slices, worst_effects, release, members, worst_members, query, "
+    "runbook",
 }
 # Sums of arms are plain floats, added up in whatever order they came; all other sums are exact.
 TOLERANCES = dict.fromkeys(TABLES, 1e-12) | {"verdicts": 1e-9}
@@ -55,4 +61,6 @@ def _of_table(table: str, ours: list[dict[str, Any]], theirs: list[dict[str, Any
 def _same(one: Any, other: Any, tolerance: float) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=tolerance, abs_tol=1e-12)
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return all(_same(*pair, tolerance) for pair in zip(one, other, strict=True))
     return bool(one == other)

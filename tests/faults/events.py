@@ -1,7 +1,8 @@
 """
 Flight events for the drills, in files by stretch of event time, so that they can be emitted while things break.
 
-The demo's flights are in no experiment; here they are in one that is declared beside the demo's models.
+The demo's flights are in no experiment; here they are in one that is declared beside the demo's models. A drill is of
+a few months, so that what is usual is learned from less than the demo takes.
 """
 
 from __future__ import annotations
@@ -31,16 +32,28 @@ experimentation:
         guardrail: [{metric: brier, margin: 0.05}]
         exploratory: [precision]
 """
+DETECTION = """
+detection:
+  tick: 1d
+  learn: 28d
+  season: 7d
+  models:
+    flight_delay:
+      metrics: [accuracy, brier]
+      columns: [score, outcome, attributes.carrier, features.distance]
+      slices: [[], [carrier]]
+"""
 _FILES: tuple[tuple[EventType, str], ...] = (("prediction", "predictions.avro"), ("outcome", "outcomes.avro"))
 _UNITS = 3_001
 _ELSEWHERE = 101  # of so many flights one has a unit that was in the other arm before
 
 
 def write_config(demo: Path, directory: Path) -> Path:
-    """Write the demo's configuration with an experiment, and return the file."""
+    """Write the demo's models with an experiment, and with what is watched of them, and return the file."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "config.yaml"
-    path.write_text(demo.read_text("utf-8") + EXPERIMENT, "utf-8")
+    models = demo.read_text("utf-8").partition("detection:")[0]
+    path.write_text(models + DETECTION + EXPERIMENT, "utf-8")
     return path
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from streams.sinks.clickhouse.rows import SCHEMAS, empty
 from tests.faults.compare import TABLES, Query, differences
-from tests.sinks.filled import records, verdict_row, verdicts
+from tests.sinks.filled import alert_row, alerts, records, verdict_row, verdicts
+
+NOT_OF_A_REPLAY = {"intake", "deliveries", "silences", "acknowledgements"}
 
 
 def holding(**tables: pa.Table) -> Query:
@@ -30,7 +32,7 @@ def test_all_columns_are_compared() -> None:
     left = {
         table: set(schema.names) - set(TABLES[table].split(", "))
         for table, schema in SCHEMAS.items()
-        if table != "intake"
+        if table not in NOT_OF_A_REPLAY
     }
 
     assert left == {
@@ -40,6 +42,8 @@ def test_all_columns_are_compared() -> None:
         "rejected": {"source", "position"},
         "orphans": {"source", "position"},
         "verdicts": {"revision"},
+        "signals": {"revision"},
+        "alerts": {"revision"},
     }
 
 
@@ -68,6 +72,24 @@ def test_verdicts_are_the_same_to_a_billionth(change: Mapping[str, Any], same: b
     ours, theirs = verdicts(verdict_row()), verdicts(verdict_row(**change))
 
     assert bool(differences(holding(verdicts=ours), holding(verdicts=theirs))) != same
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"worst_effects": [-0.4 * (1 + 1e-14), -0.1]}, True),
+        ({"worst_effects": [-0.4, -0.11]}, False),
+        ({"worst_slices": [{"carrier": "UA"}]}, False),
+        ({"dedup_key": "another"}, False),
+        ({"title": "delay: accuracy fell"}, False),
+    ],
+    ids=str,
+)
+def test_alerts_are_the_same_alerts(change: Mapping[str, Any], same: bool) -> None:
+    """Of an alert its name, its words and where it is worst are compared, not only its numbers."""
+    ours, theirs = alerts(alert_row()), alerts(alert_row(**change))
+
+    assert bool(differences(holding(alerts=ours), holding(alerts=theirs))) != same
 
 
 def test_a_missing_row_is_told() -> None:

@@ -10,12 +10,22 @@ import pytest
 
 from streams.pipeline import Rows
 from streams.runtime.kafka import KafkaUnavailable
-from streams.runtime.topics import SUMMARIES, VERDICTS
+from streams.runtime.part import Part
+from streams.runtime.topics import ALERTS, SUMMARIES, VERDICTS
 from streams.runtime.windowing import Windowing
+from streams.sinks.clickhouse.rows import TableName
 from tests.runtime.held import Held
 from tests.runtime.parts import outcome, prediction
 from tests.simulation.outside import virtual_loop
 from tests.sinks.filled import records
+
+TOPICS: dict[TableName, str] = {"verdicts": VERDICTS, "alerts": ALERTS}
+"""Tables whose rows are announced, with their topics."""
+
+told = pytest.mark.parametrize(
+    ("table", "fields"), [("verdicts", ("metric", "verdict")), ("alerts", ("dedup_key", "title"))], ids=list(TOPICS)
+)
+"""Both tables, with fields that tell rows apart."""
 
 
 async def holding() -> Held:
@@ -32,36 +42,39 @@ def blobs(held: Held, role: str) -> list[bytes]:
     return [key for key in held.bench.log.checkpoints() if key.startswith(role.encode()) and b"manifest" not in key]
 
 
-class Judging(Windowing):
-    """Windows that come with three verdicts whenever anything has changed."""
+class Telling(Windowing):
+    """Windows that come with three rows of a table, of verdicts or of alerts, whenever anything has changed."""
+
+    def __init__(self, part: Part, table: TableName) -> None:
+        super().__init__(part.windowing.config, 0, 1, part.windowing.checkpoints)
+        self._table = table
 
     def show(self) -> Rows:
         shown = list(super().show())
         yield from shown
         if shown:
-            yield "verdicts", records()["verdicts"]
+            yield self._table, records()[self._table]
 
 
-def judge(held: Held) -> None:
-    """Have a worker judge, which has merged nothing yet."""
-    part = held.worker.parts[0]
-    part.windowing = Judging(part.windowing.config, 0, 1, part.windowing.checkpoints)
+def tell(held: Held, table: TableName) -> None:
+    """Have a worker tell verdicts or alerts, which has merged nothing yet."""
+    held.worker.parts[0].windowing = Telling(held.worker.parts[0], table)
 
 
-async def judging() -> Held:
-    """Return a worker that holds partition 0, and has sums whose verdicts it has not shown."""
+async def telling(table: TableName) -> Held:
+    """Return a worker that holds partition 0, and has sums whose verdicts or alerts it has not shown."""
     held = await holding()
-    judge(held)
+    tell(held, table)
     await held.worker.tick()
     await held.deliver()
     held.seconds += 60.0  # windows are not shown again at once
     return held
 
 
-def announced(held: Held) -> list[dict[str, Any]]:
-    """Return the messages of the topic of verdicts."""
+def announced(held: Held, table: TableName) -> list[dict[str, Any]]:
+    """Return the messages of the topic of verdicts or alerts."""
     log = held.bench.log.kafka
-    return [json.loads(value or b"") for value in log.fetch(VERDICTS, 0, 0, 1_000).values]
+    return [json.loads(value or b"") for value in log.fetch(TOPICS[table], 0, 0, 1_000).values]
 
 
 async def turns() -> None:
@@ -141,66 +154,75 @@ def test_an_append_that_is_not_confirmed_ends_the_tick() -> None:
     asyncio.run(run())
 
 
-def test_verdicts_are_stored_and_announced() -> None:
-    """Every row of the table is a message, once; what is only stored elsewhere is none."""
+@told
+def test_findings_are_stored_and_announced(table: TableName, fields: tuple[str, str]) -> None:
+    """Every row of the table is a message of its topic, once and in order; what is only stored elsewhere is none."""
 
     async def run() -> None:
-        held = await judging()
+        held = await telling(table)
         await held.worker.tick()
         await held.worker.tick()
-        stored = held.shelf.tables.rows["verdicts"]
+        stored = held.shelf.tables.rows[table]
 
-        assert stored == records()["verdicts"].to_pylist()
-        assert [(said["metric"], said["verdict"]) for said in announced(held)] == [
-            (row["metric"], row["verdict"]) for row in stored
+        assert stored == records()[table].to_pylist()
+        assert [[said[name] for name in fields] for said in announced(held, table)] == [
+            [row[name] for name in fields] for row in stored
         ]
+        assert sum(len(announced(held, other)) for other in TOPICS) == len(stored) == 3
 
     asyncio.run(run())
 
 
-def test_verdicts_are_announced_after_the_store_has_them_and_before_the_sums_are_saved() -> None:
+@told
+def test_findings_are_announced_after_the_store_has_them_and_before_the_sums_are_saved(
+    table: TableName, fields: tuple[str, str]
+) -> None:
     """While the store is away nothing is announced; while the topic is, the sums are not saved as shown."""
 
     async def run() -> None:
-        held = await judging()
+        held = await telling(table)
         held.shelf.away = True
         letting_go = asyncio.create_task(held.worker.revoked(frozenset({0})))
         await turns()
-        meanwhile = announced(held)
+        meanwhile = announced(held, table)
         held.bench.log.left = 1  # of three messages
         held.shelf.away = False
         with pytest.raises(KafkaUnavailable):
             await letting_go
 
         assert meanwhile == []
-        assert len(announced(held)) == 1
-        assert len(held.shelf.tables.rows["verdicts"]) == 3
+        assert [said[fields[0]] for said in announced(held, table)] == [records()[table][fields[0]][0].as_py()]
+        assert len(held.shelf.tables.rows[table]) == 3
         assert blobs(held, "window") == []
 
     with asyncio.Runner(loop_factory=virtual_loop) as runner:
         runner.run(run())
 
 
+@told
 @pytest.mark.parametrize("confirmed", [1, 3], ids=["some were announced", "all were announced"])
-def test_verdicts_are_announced_again_by_the_next_owner(confirmed: int) -> None:
-    """Who takes over sums that were not saved as shown announces all of their looks, with the same fields."""
+def test_findings_are_announced_again_by_the_next_owner(
+    table: TableName, fields: tuple[str, str], confirmed: int
+) -> None:
+    """Who takes over sums that were not saved as shown announces all of their findings, with the same fields."""
 
     async def run() -> None:
-        held = await judging()
+        held = await telling(table)
         held.bench.log.left = confirmed
         with pytest.raises(KafkaUnavailable):
             await held.worker.revoked(frozenset({0}))
-        before = announced(held)
+        before = announced(held, table)
         held.bench.log.left = None
         successor = Held(held.bench)
         await successor.worker.assigned(frozenset({0}))
-        judge(successor)
+        tell(successor, table)
         await successor.deliver()
         await successor.worker.tick()
-        again = announced(held)[confirmed:]
+        again = announced(held, table)[confirmed:]
 
         assert len(before) == confirmed
         assert len(again) == 3
         assert again[:confirmed] == before
+        assert all(name in said for said in again for name in fields)
 
     asyncio.run(run())

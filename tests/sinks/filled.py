@@ -72,6 +72,92 @@ def verdict_row(**changes: Any) -> dict[str, Any]:
     return row | changes
 
 
+def signal_row(**changes: Any) -> dict[str, Any]:
+    """Return a row of `signals`: accuracy of everything is as it was on the first of January, unless told otherwise."""
+    row: dict[str, Any] = {
+        "model": "delay",
+        "slice_id": 0,
+        "slice": {},
+        "watch": "accuracy",
+        "kind": "metric",
+        "tick": FIRST + timedelta(days=1),
+        "standing": "quiet",
+        "value": 0.9,
+        "reference": 0.91,
+        **dict.fromkeys(("effect", "low", "high", "onset", "onset_low", "onset_high")),
+        "n": 400.0,
+        "n_effective": 380.0,
+        "label_coverage": 0.8,
+        "log_e": -1.5,
+        "threshold": 6.4,
+        "release": "",
+        "method": "e-detector over ranks",
+        "revision": 1,
+    }
+    return row | changes
+
+
+CHANGED: dict[str, Any] = {
+    "standing": "changed",
+    "value": 0.7,
+    "effect": -0.2,
+    "low": -0.24,
+    "high": -0.16,
+    "log_e": 9.0,
+    "onset": FIRST + timedelta(days=12),
+    "onset_low": FIRST + timedelta(days=11),
+    "onset_high": FIRST + timedelta(days=13),
+    "release": "version v2",
+}
+"""What a row of `signals` says of a change that began on the thirteenth of January."""
+
+
+def alert_row(**changes: Any) -> dict[str, Any]:
+    """Return a row of `alerts`: accuracy fell on the thirteenth of January, unless told otherwise."""
+    row: dict[str, Any] = {
+        "dedup_key": "5f0c1d",
+        "sequence": 1,
+        "status": "firing",
+        "reason": "new",
+        "tick": FIRST + timedelta(days=14),
+        "model": "delay",
+        "rule": "quality",
+        "kind": "metric",
+        "watch": "accuracy",
+        "slice": {},
+        "severity": "page",
+        "team": "flights",
+        "state": "firing",
+        "cause": "alone",
+        "explanation": "",
+        "title": "delay: accuracy fell from 0.91 to 0.7",
+        **{name: CHANGED[name] for name in ("value", "effect", "low", "high")},
+        "reference": 0.91,
+        "n": 400.0,
+        "n_effective": 380.0,
+        "label_coverage": 0.8,
+        "since": FIRST + timedelta(days=12),
+        "since_low": FIRST + timedelta(days=11),
+        "since_high": FIRST + timedelta(days=13),
+        "opened": FIRST + timedelta(days=14),
+        "flapping": False,
+        "worst_slices": [{"carrier": "UA"}, {"carrier": "AA"}],
+        "worst_effects": [-0.4, -0.1],
+        "release": "version v2",
+        "members": 3,
+        "worst_members": ["brier rose from 0.1 to 0.2"],
+        "query": "SELECT 1",
+        "runbook": "docs/runbooks/quality-dropped.md",
+        "revision": 1,
+    }
+    return row | changes
+
+
+def alerts(*rows: dict[str, Any]) -> pa.Table:
+    """Return rows of `alerts` as the store takes them."""
+    return table("alerts", rows)
+
+
 def verdicts(*rows: dict[str, Any]) -> pa.Table:
     """Return rows of `verdicts` as the store takes them."""
     return table("verdicts", rows)
@@ -85,8 +171,14 @@ def windows(*rows: dict[str, Any]) -> pa.Table:
 def table(name: TableName, rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Return rows of a table as the store takes them."""
     schema = SCHEMAS[name]
-    plain = [{**row, "slice": list(row["slice"].items())} if "slice" in row else row for row in rows]
-    return pa.Table.from_pylist(plain, schema=schema)
+    return pa.Table.from_pylist([{name: _plain(value) for name, value in row.items()} for row in rows], schema=schema)
+
+
+def _plain(value: Any) -> Any:
+    """Maps as Arrow takes them, also those in lists."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return list(value.items()) if isinstance(value, dict) else value
 
 
 def months() -> pa.Table:
@@ -120,6 +212,16 @@ def records() -> dict[TableName, pa.Table]:
     group = {"model": "delay", "first_seen": FIRST, "state": "admitted", "revision": 1}
     known = {"verdict": "better", "tick": FIRST + timedelta(days=2), "first_reached": FIRST + timedelta(days=2)}
     nothing = dict.fromkeys(("effect", "low", "high", "error", "arm_value", "control_value", "needed"))
+    carrier = signal_row(slice_id=1, slice=SLICES[1], tick=FIRST + timedelta(days=14), **CHANGED)
+    over = alert_row(sequence=2, status="resolved", state="ok", reason="recovered", tick=FIRST + timedelta(days=20))
+    numbers = dict.fromkeys(("value", "reference", "effect", "low", "high", "label_coverage"))
+    silent = {"dedup_key": "77aa", "slice": SLICES[1], "worst_slices": [], "worst_effects": [], "worst_members": []}
+    unknown = alert_row(**numbers | silent | {"state": "no_data", "flapping": True})
+    night = {"starts": FIRST, "ends": FIRST + timedelta(hours=8)}
+    said = {"dedup_key": "5f0c1d", "author": "ana", "why": "it is being mended", "at": FIRST + timedelta(days=15)}
+    about = ("dedup_key", "sequence", "status", "model", "rule", "severity", "tick")
+    delivered = {name: alert_row()[name] for name in about} | {"at": FIRST + timedelta(days=14, seconds=2)}
+    delivered |= {"route": "pager", "position": 7, "outcome": "sent", "detail": "202", "attempts": 2}
     ratio = {"metric": "sample_ratio", "kind": "sample_ratio", "control": "", "verdict": "match"}
     return {
         "samples": table("samples", [event | sample | {"inclusion_probability": 0.01, "position": 0}]),
@@ -127,4 +229,9 @@ def records() -> dict[TableName, pa.Table]:
         "orphans": table("orphans", [event | orphan | {"position": 2}]),
         "slices": table("slices", [group | {"slice_id": i, "slice": s} for i, s in enumerate(SLICES)]),
         "verdicts": verdicts(verdict_row(), verdict_row(low=0.01, **known), verdict_row(**nothing | ratio)),
+        "signals": table("signals", [signal_row(), signal_row(tick=FIRST + timedelta(days=14), **CHANGED), carrier]),
+        "alerts": alerts(alert_row(), over, unknown),
+        "deliveries": table("deliveries", [delivered | {"route": "chat", "outcome": "silenced"}, delivered]),
+        "silences": table("silences", [said | {"silence_id": "s1", "model": "delay", "rule": "*", **night}]),
+        "acknowledgements": table("acknowledgements", [said]),
     }

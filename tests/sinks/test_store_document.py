@@ -23,14 +23,14 @@ def documented() -> dict[str, list[tuple[str, str]]]:
     return tables
 
 
-def test_there_are_eight_queries() -> None:
-    """The queries are found in the document: five about models and three about experiments."""
-    assert len(QUERIES) == 8
+def test_there_are_twelve_queries() -> None:
+    """The queries are found in the document: five about models, three about experiments and four about changes."""
+    assert len(QUERIES) == 12
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_documented_query_runs(store: Store, query: str) -> None:
-    """On a store with three months of rows, and two looks at an experiment, each query has an answer."""
+    """On a store with three months of rows, two looks at an experiment and an alert, each query has an answer."""
     for name, batch in {"windows": months(), **records()}.items():
         store.insert(name, batch)
 
@@ -49,7 +49,7 @@ def test_every_column_is_documented(store: Store) -> None:
     assert {table: set(listed) for table, listed in documented().items()} == created
 
 
-@pytest.mark.parametrize("view", ["quality", "current_verdicts", "first_verdicts"])
+@pytest.mark.parametrize("view", ["quality", "current_verdicts", "first_verdicts", "current_alerts"])
 def test_a_view_is_documented_in_its_order(store: Store, view: str) -> None:
     """The document lists a view's columns in the order in which SELECT * gives them."""
     assert [name for name, _ in documented()[view]] == store.query(f"SELECT * FROM {view}").column_names  # noqa: S608

@@ -1,5 +1,5 @@
 """
-The columns of the seven tables, as Arrow schemas: what the pipeline hands to the store.
+The columns of the twelve tables, as Arrow schemas: what the pipeline hands to the store.
 
 The tables themselves are declared in `migrations/`; names and order agree. A column that may hold
 nulls is one where "not known" is an answer: a metric that the events do not define, a field that an event lacked.
@@ -14,7 +14,9 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TableName = Literal["windows", "slices", "samples", "rejected", "orphans", "intake", "verdicts"]
+Made = Literal["windows", "slices", "samples", "rejected", "orphans", "intake", "verdicts", "signals", "alerts"]
+TableName = Made | Literal["deliveries", "silences", "acknowledgements"]
+"""Tables that the pipeline writes, and people: what of alerts was delivered, and what was said of them."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXT = pa.string()
@@ -140,6 +142,114 @@ _VERDICTS = _schema(
     revision=pa.uint64(),
 )
 
+_SIGNALS = _schema(
+    "value",
+    "reference",
+    "effect",
+    "low",
+    "high",
+    "label_coverage",
+    "onset",
+    "onset_low",
+    "onset_high",
+    model=_TEXT,
+    slice_id=pa.uint64(),
+    slice=_SLICE,
+    watch=_TEXT,
+    kind=_TEXT,
+    tick=_TIME,
+    standing=_TEXT,
+    value=_NUMBER,
+    reference=_NUMBER,
+    effect=_NUMBER,
+    low=_NUMBER,
+    high=_NUMBER,
+    n=_NUMBER,
+    n_effective=_NUMBER,
+    label_coverage=_NUMBER,
+    log_e=_NUMBER,
+    threshold=_NUMBER,
+    onset=_TIME,
+    onset_low=_TIME,
+    onset_high=_TIME,
+    release=_TEXT,
+    method=_TEXT,
+    revision=pa.uint64(),
+)
+_ALERTS = _schema(
+    "value",
+    "reference",
+    "effect",
+    "low",
+    "high",
+    "label_coverage",
+    dedup_key=_TEXT,
+    sequence=pa.uint32(),
+    status=_TEXT,
+    reason=_TEXT,
+    tick=_TIME,
+    model=_TEXT,
+    rule=_TEXT,
+    kind=_TEXT,
+    watch=_TEXT,
+    slice=_SLICE,
+    severity=_TEXT,
+    team=_TEXT,
+    state=_TEXT,
+    cause=_TEXT,
+    explanation=_TEXT,
+    title=_TEXT,
+    value=_NUMBER,
+    reference=_NUMBER,
+    effect=_NUMBER,
+    low=_NUMBER,
+    high=_NUMBER,
+    n=_NUMBER,
+    n_effective=_NUMBER,
+    label_coverage=_NUMBER,
+    since=_TIME,
+    since_low=_TIME,
+    since_high=_TIME,
+    opened=_TIME,
+    flapping=pa.bool_(),
+    worst_slices=pa.list_(_SLICE),
+    worst_effects=pa.list_(_NUMBER),
+    release=_TEXT,
+    members=pa.uint32(),
+    worst_members=pa.list_(_TEXT),
+    query=_TEXT,
+    runbook=_TEXT,
+    revision=pa.uint64(),
+)
+
+_DELIVERIES = _schema(
+    dedup_key=_TEXT,
+    sequence=pa.uint32(),
+    status=_TEXT,
+    model=_TEXT,
+    rule=_TEXT,
+    severity=_TEXT,
+    tick=_TIME,
+    route=_TEXT,
+    position=pa.int64(),
+    outcome=_TEXT,
+    detail=_TEXT,
+    attempts=pa.uint32(),
+    at=_TIME,
+)
+_SILENCES = _schema(
+    silence_id=_TEXT,
+    model=_TEXT,
+    rule=_TEXT,
+    dedup_key=_TEXT,
+    starts=_TIME,
+    ends=_TIME,
+    author=_TEXT,
+    why=_TEXT,
+    at=_TIME,
+)
+_ACKNOWLEDGEMENTS = _schema(dedup_key=_TEXT, author=_TEXT, why=_TEXT, at=_TIME)
+
 SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
     {
         "windows": _WINDOWS,
@@ -149,6 +259,11 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
         "orphans": _ORPHANS,
         "intake": _INTAKE,
         "verdicts": _VERDICTS,
+        "signals": _SIGNALS,
+        "alerts": _ALERTS,
+        "deliveries": _DELIVERIES,
+        "silences": _SILENCES,
+        "acknowledgements": _ACKNOWLEDGEMENTS,
     }
 )
 
@@ -161,6 +276,11 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "orphans": ("source", "position"),
         "intake": ("partition",),
         "verdicts": ("model", "experiment", "metric", "arm", "tick"),
+        "signals": ("model", "watch", "kind", "slice_id", "tick"),
+        "alerts": ("dedup_key", "sequence"),
+        "deliveries": ("dedup_key", "sequence", "route", "position"),
+        "silences": ("silence_id",),
+        "acknowledgements": ("dedup_key", "at"),
     }
 )
 """The columns that identify a row of each table: of two rows with equal ones, the store keeps one."""

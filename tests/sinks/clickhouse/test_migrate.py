@@ -8,7 +8,7 @@ import pytest
 from streams.errors import StoreError
 from streams.sinks.clickhouse.store import Store, open_store
 
-ALL = ["001_tables", "002_quality", "003_intake", "004_verdicts"]
+ALL = ["001_tables", "002_quality", "003_intake", "004_verdicts", "005_alerts"]
 
 
 def test_migrations_are_applied_once(directory: Path) -> None:
@@ -33,7 +33,7 @@ def test_what_is_missing_is_made_up(store: Store) -> None:
     """A store that has the first migration only gets the others."""
     store._writer.command("DROP VIEW quality")
     store._writer.command("DROP TABLE intake")
-    for name in ("first_verdicts", "current_verdicts", "verdicts"):
+    for name in ("first_verdicts", "current_verdicts", "verdicts", "current_alerts", "signals", "alerts"):
         store._writer.command(f"DROP TABLE {name}")
     store._writer.command("DELETE FROM schema_versions WHERE version > 1")
 

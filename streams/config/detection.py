@@ -1,0 +1,220 @@
+"""
+The section `detection`: what is watched for change, and how often a false alarm is bearable.
+
+Which metrics, columns and slices of a model are watched stands beside each other; how sure one has to be before an
+alarm follows from `false_alarm_every` alone, which is a promise for a model and all that is watched of it together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Protocol, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from streams.config.fields import Duration, Slices
+from streams.config.problems import Problem, Problems, shown, unknown
+from streams.core.window_spec import DAY, format_duration
+
+PLAIN_COLUMNS = ("score", "label", "latency_ms", "outcome")
+"""Columns that every model may have: its answers, how long they took, and the truth."""
+
+KEYED_COLUMNS = ("features", "attributes")
+"""What is written in front of the name of a feature or an attribute: `features.age`, `attributes.country`."""
+
+Severity = Literal["info", "warning", "page"]
+MOST_COLUMNS = 4_000
+COLUMNS_AN_EVENT = 40
+"""Where no share of the requests is declared, this is how many columns of each are looked at, on average."""
+
+_FEWEST_LEARNED = 20  # ticks
+_SEASONS_LEARNED = 4  # columns have half of the ticks for their references, and two seasons of the others
+
+
+def _column(name: str) -> str:
+    kind, dot, rest = name.partition(".")
+    if name in PLAIN_COLUMNS or (dot and kind in KEYED_COLUMNS and rest):
+        return name
+    raise ValueError(f"{shown(name)} is no column{unknown(name, (*PLAIN_COLUMNS, 'features.NAME', 'attributes.NAME'))}")
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+OPERATIONS = {"traffic": 0.5, "label_coverage": 0.1, "label_delay": 0.5}
+"""
+What every model is watched for beside its metrics, with margins: the logarithm of a tick's predictions, labels that
+came for each of these, and the mean logarithm of seconds that they took.
+"""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Watchable(Protocol):
+    """What has to be known of a model."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Its metrics."""
+
+    @property
+    def slices(self) -> tuple[tuple[str, ...], ...]:
+        """Its slices."""
+
+
+class LimitConfig(_Frozen):
+    """What a metric must keep to."""
+
+    at_least: float | SkipJsonSchema[None] = Field(
+        default=None, description="It must not be below", json_schema_extra=_without_default
+    )
+    at_most: float | SkipJsonSchema[None] = Field(
+        default=None, description="It must not be above", json_schema_extra=_without_default
+    )
+
+    @model_validator(mode="after")
+    def _has_one_side(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("needs either `at_least` or `at_most`")
+        return self
+
+
+class StreamConfig(_Frozen):
+    """A detector of river over the ticks of a metric."""
+
+    detector: str = Field(description="adwin, page_hinkley or kswin")
+    metric: str = Field(description="A metric of the model")
+    parameters: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="Those that are not to have river's default"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Self:
+        from streams.core.detect.stream.catalogue import detector_for  # noqa: PLC0415 - imports river, which takes a second
+
+        if detector_for(self.detector, **self.parameters).binary:
+            raise ValueError(f"{self.detector} takes single errors; a tick of {self.metric} is a mean of many")
+        return self
+
+
+class WatchConfig(_Frozen):
+    """What is watched of one model."""
+
+    metrics: tuple[str, ...] | SkipJsonSchema[None] = Field(
+        default=None,
+        description="Metrics of the model; all that it has but count and request_rate",
+        json_schema_extra=_without_default,
+    )
+    columns: tuple[Annotated[str, AfterValidator(_column)], ...] = Field(
+        default=(),
+        max_length=MOST_COLUMNS,
+        description="Columns: score, label, latency_ms, outcome, features.NAME, attributes.NAME",
+    )
+    slices: Slices = Field(
+        default=((),), description="Slices of the model in which metrics are watched apart; the whole always is"
+    )
+    column_slices: Slices = Field(default=((),), description="Slices in which columns are watched apart, likewise")
+    share: float | SkipJsonSchema[None] = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Share of requests whose columns are looked at; with up to 40 columns all, with more so many fewer",
+        json_schema_extra=_without_default,
+    )
+    margins: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="By metric: changes up to this, in its own unit, are no alarm"
+    )
+    limits: dict[str, LimitConfig] = Field(default_factory=dict, description="By metric: what it must keep to")
+    detectors: tuple[StreamConfig, ...] = Field(
+        default=(), description="Detectors of river, whose findings are on record and raise no alert"
+    )
+    column_margin: float = Field(default=0.05, ge=0, description="Distances of columns up to this are no alarm")
+    severity: Severity = Field(default="page", description="Of alerts about metrics: info, warning or page")
+    column_severity: Severity = Field(default="warning", description="Of alerts about columns")
+    team: str = Field(default="", description="Whom the alerts are for, as routes name them")
+    runbook: str = Field(default="", description="Where it says what to do")
+
+    @property
+    def share_seen(self) -> float:
+        """Share of requests whose columns are looked at: the declared one, or what keeps the cost of an event low."""
+        return min(1.0, COLUMNS_AN_EVENT / max(len(self.columns), 1)) if self.share is None else self.share
+
+
+class DetectionConfig(_Frozen):
+    """The whole section; without models nothing is watched."""
+
+    models: dict[str, WatchConfig] = Field(default_factory=dict, description="What is watched, by model")
+    tick: Duration = Field(default=DAY, description="Event time between two looks")
+    false_alarm_every: Duration = Field(
+        default=30 * DAY, description="There is at most one false alarm a model in so long"
+    )
+    learn: Duration = Field(default=56 * DAY, description="From how much event time it is learned what is usual")
+    season: Duration = Field(default=7 * DAY, description="After which time traffic repeats itself; a tick if never")
+
+    @property
+    def ticks_learned(self) -> int:
+        """How many ticks are learned from."""
+        return self.learn // self.tick
+
+    @property
+    def ticks_a_season(self) -> int:
+        """How many ticks there are in a season."""
+        return max(self.season // self.tick, 1)
+
+
+def check_detection(section: DetectionConfig, models: Mapping[str, Watchable]) -> None:
+    """
+    Check a section against the models that there are (by name, each with `metrics` and `slices`).
+
+    Raises
+    ------
+    Problems
+        With everything that is wrong.
+    """
+    found = list(_times(section))
+    for name, watch in section.models.items():
+        where = ("models", name)
+        if name in models:
+            found += [((*where, *place), text) for place, text in _watched(watch, models[name])]
+        else:
+            found.append((where, f"{shown(name)} is no model of the configuration{unknown(name, models)}"))
+    if found:
+        raise Problems(found)
+
+
+def _times(section: DetectionConfig) -> Iterator[Problem]:
+    if section.ticks_learned < _FEWEST_LEARNED:
+        ticks = f"{section.ticks_learned} ticks of {format_duration(section.tick)}"
+        yield ("learn",), f"{format_duration(section.learn)} are {ticks}: at least {_FEWEST_LEARNED} are needed"
+    if section.season % section.tick:
+        yield (
+            ("season",),
+            f"{format_duration(section.season)} is no multiple of a tick, {format_duration(section.tick)}",
+        )
+    if section.ticks_a_season > 1 and section.learn < _SEASONS_LEARNED * section.season:
+        learn, season = format_duration(section.learn), format_duration(section.season)
+        yield ("learn",), f"{learn} are less than {_SEASONS_LEARNED} seasons of {season}"
+    if section.false_alarm_every < section.tick:
+        every, tick = format_duration(section.false_alarm_every), format_duration(section.tick)
+        yield ("false_alarm_every",), f"{every} is less than a tick, {tick}: there is one look in that time"
+
+
+def _watched(watch: WatchConfig, model: Watchable) -> Iterator[Problem]:
+    known = {frozenset(one) for one in model.slices}
+    named = [("metrics", watch.metrics or ()), ("margins", tuple(watch.margins)), ("limits", tuple(watch.limits))]
+    for number, one in enumerate(watch.detectors):
+        if one.metric not in model.metrics:
+            yield ("detectors", number, "metric"), f"{shown(one.metric)} is no metric of the model"
+    for key, names in named:
+        for place, name in enumerate(names):
+            if name not in model.metrics and not (key == "margins" and name in OPERATIONS):
+                where = (key, place) if key == "metrics" else (key, name)
+                yield where, f"{shown(name)} is no metric of the model{unknown(name, model.metrics)}"
+    cut = [("slices", one) for one in watch.slices] + [("column_slices", one) for one in watch.column_slices]
+    for key, attributes in cut:
+        if attributes and frozenset(attributes) not in known:
+            yield (key,), f"{shown(list(attributes))} is no slice of the model: add it there as well"

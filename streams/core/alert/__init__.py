@@ -1,0 +1,1 @@
+"""Alert: from what watches find to few, true and explained alerts."""

@@ -1,0 +1,147 @@
+"""
+Watched columns of one model: what their distribution was while it was learned, and how far each tick is from it.
+
+A column becomes one number a tick, its distance freed of the noise of small samples, which detectors then watch like
+any other signal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streams.core.columns import Floats, Ints
+from streams.core.detect.column_sums import Entries
+from streams.core.detect.grid import MISSING, value_of
+from streams.core.detect.reference import ColumnKind, Reference
+from streams.core.detect.standardized import standardized
+from streams.core.detect.watched_columns import is_numeric
+from streams.core.groups import Slice
+
+
+@dataclass(frozen=True)
+class Distance:
+    """
+    How far a column of a slice is from its reference in a tick: 0 without drift, whatever the sizes.
+
+    With its standard error without drift, and how many effective rows it rests on.
+    """
+
+    slice: Slice
+    column: str
+    value: float
+    error: float
+    n: float
+
+
+class ColumnWatch:
+    """
+    The columns of one model, by slice.
+
+    Parameters
+    ----------
+    columns
+        Names of the columns with their numbers among the sums.
+    ticks
+        From how many ticks with data a slice is learned.
+    numeric_outcome
+        Whether the truth is a number.
+    """
+
+    def __init__(self, columns: Mapping[str, int], ticks: int, *, numeric_outcome: bool = False) -> None:
+        self._columns, self._ticks, self._numeric_outcome = columns, ticks, numeric_outcome
+        self._learning: dict[Slice, list[Entries]] = {}
+        self._references: dict[Slice, list[Reference]] = {}
+
+    def look(self, cells: Mapping[Slice, Entries]) -> Iterator[Distance]:
+        """Learn from the cells of a tick, or compare them with what was learned."""
+        for slice_, entries in sorted(cells.items()) if self._columns else ():
+            known = self._references.get(slice_)
+            if known is None:
+                self._learn(slice_, entries)
+            else:
+                yield from self._compare(slice_, entries, known)
+
+    def _learn(self, slice_: Slice, entries: Entries) -> None:
+        learned = self._learning.setdefault(slice_, [])
+        learned.append(entries)
+        if len(learned) == self._ticks:
+            self._references[slice_] = [self._reference(name, learned) for name in self._columns]
+            del self._learning[slice_]
+
+    def _reference(self, name: str, learned: Sequence[Entries]) -> Reference:
+        parts = [self._histogram(name, entries) for entries in learned]
+        bins, weights = (np.concatenate([part[place] for part in parts]) for place in range(2))
+        sizes = sum(entries.size()[1] for entries in learned)
+        return Reference.from_histogram(self._kind(name), bins, weights, sizes if len(bins) else 0.0)
+
+    def _histogram(self, name: str, entries: Entries) -> tuple[Ints, Floats]:
+        """A column's histogram; what is not there is missing, but for outcomes, which are of other predictions."""
+        bins, weights = entries.of(self._columns[name])
+        weights = np.maximum(weights, 0.0)  # corrections of labels that came in earlier ticks
+        if name == "outcome":
+            return bins, weights
+        missing = max(entries.size()[0] - float(weights.sum()), 0.0)
+        return np.append(bins, MISSING), np.append(weights, missing)
+
+    def _compare(self, slice_: Slice, entries: Entries, known: Sequence[Reference]) -> Iterator[Distance]:
+        weight, n = entries.size()
+        if weight <= 0:
+            return
+        counts, sizes = [], []
+        for name, reference in zip(self._columns, known, strict=True):
+            bins, weights = self._histogram(name, entries)
+            counts.append(reference.rebin(bins, weights))
+            sizes.append(n * float(weights.sum()) / weight if name == "outcome" else n)
+        able = np.array([reference.verdict().judges for reference in known], np.bool_) & (np.array(sizes) > 0)
+        shares = np.stack([reference.shares for reference in known])
+        learned = np.array([reference.n for reference in known])
+        found = standardized(np.stack(counts)[able], np.array(sizes)[able], shares[able], learned[able])
+        names, held = list(self._columns), np.flatnonzero(able).tolist()
+        for place, value, error in zip(held, found.distance.tolist(), found.standard_error.tolist(), strict=True):
+            yield Distance(slice_, names[place], value, error, sizes[place])
+
+    def _kind(self, name: str) -> ColumnKind:
+        numeric = self._numeric_outcome if name == "outcome" else is_numeric(name)
+        return "numeric" if numeric else "categorical"
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain data and arrays."""
+        return {
+            "learning": [
+                [list(slice_), [[one.column, one.bin, one.weight] for one in learned]]
+                for slice_, learned in self._learning.items()
+            ],
+            "references": [
+                [list(slice_), [one.snapshot() for one in known]] for slice_, known in self._references.items()
+            ],
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Replace everything by a snapshot."""
+        self._learning = {_slice(one): [Entries(*parts) for parts in learned] for one, learned in saved["learning"]}
+        self._references = {
+            _slice(one): [Reference.restore(part) for part in known] for one, known in saved["references"]
+        }
+
+
+def mean_log(entries: Entries, column: int) -> tuple[float, float, float]:
+    """Mean of the logarithms of a column's positive numbers, its standard error, and their weight; NaN without any."""
+    bins, weights = entries.of(column)
+    weights = np.maximum(weights, 0.0)
+    total = float(weights.sum())
+    if total <= 0:
+        return math.nan, math.nan, 0.0
+    logs = np.log1p(np.maximum(value_of(bins), 0.0))
+    mean = float(weights @ logs) / total
+    variance = float(weights @ (logs - mean) ** 2) / total
+    return mean, math.sqrt(variance / total), total
+
+
+def _slice(parts: Sequence[Any]) -> Slice:
+    model, attributes, values = parts
+    return Slice(model, tuple(attributes), tuple(values))

@@ -1,0 +1,278 @@
+"""
+What is watched, summed up by tick of the event time in which it became known.
+
+A prediction is known when it is made, a label when its outcome comes; what a corrected outcome had added is taken back
+in the tick of the correction. So the sums of a tick never change once the watermark has passed it, and do not depend
+on how the events were cut into blocks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from streams.core.assertion.rules import compile_rules
+from streams.core.columns import Columns, Hashes, Ints, Mask, length, take
+from streams.core.detect.assertion_watch import bins_of as verdict_bins
+from streams.core.detect.column_sums import ColumnSums, Entries
+from streams.core.detect.grid import bins_of, category_bins
+from streams.core.detect.measuring import Measuring, Signal
+from streams.core.detect.plan import LABEL_DELAY, PREFIX, Watch
+from streams.core.detect.watched_columns import Values, read
+from streams.core.groups import Groups, Slice
+from streams.core.metric.base import Changes, Metric, Source, Task
+from streams.core.metric.layout import layout
+from streams.core.metric.registry import metric_for
+from streams.core.panes import pane_of
+from streams.core.sample import sampled
+from streams.core.summarize import Summarizer
+from streams.core.watermark import FOREVER
+
+_SECOND = 1e6
+_AT_ONCE = 1 << 19  # values that are looked at together: more do not fit into a processor's cache
+
+
+@dataclass(frozen=True)
+class Tick:
+    """
+    What became known of one model in a tick that ends at `end` (us).
+
+    Signals, the histograms of columns by slice, and predictions by version.
+    """
+
+    model: str
+    end: int
+    signals: Sequence[Signal]
+    cells: Mapping[Slice, Entries]
+    versions: Mapping[str, float]
+
+
+class Watched:
+    """The sums of all that is watched; without any watch it does nothing."""
+
+    def __init__(self, watches: Sequence[Watch], tick: int, groups: Groups) -> None:
+        self._watches, self._tick, self._groups = watches, tick, groups
+        metrics = {task: _metrics(watches, task) for task in sorted({watch.task for watch in watches})}
+        self._summarizers = {task: Summarizer(layout(of.values()), tick) for task, of in metrics.items()}
+        self._measuring = {
+            task: Measuring([watch for watch in watches if watch.task == task], of, tick)
+            for task, of in metrics.items()
+        }
+        self._assertions = compile_rules([rule for watch in watches for rule in watch.rules])
+        self._checks = {rule.name: watch for watch in watches for rule in watch.rules}
+        self._columns = ColumnSums()
+        self._names: dict[tuple[int, int], str] = {}
+        self._next: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._watches)
+
+    def add(self, source: Source, task: Task, rows: Columns, changes: Changes, model: Ints) -> None:
+        """Add changes of one source and task; `rows` gives their `cohort`, `known` and `sign`."""
+        if task not in self._summarizers:
+            return
+        mine = np.isin(model, [watch.number for watch in self._watches if watch.task == task])
+        if not mine.all():
+            rows, changes, model = take(rows, mine), _where(changes, mine), model[mine]
+        if not length(rows):
+            return
+        known = {"cohort": rows["cohort"], "time": rows["known"], "sign": rows["sign"]}
+        self._summarizers[task].add(source, known, changes)
+        if source == "label":
+            self._add_labels(rows, model)
+
+    def see(self, table: pa.RecordBatch, places: Ints, keys: Hashes, rows: Columns, model: Ints) -> None:
+        """
+        Look at the columns of new predictions.
+
+        `places` are their rows in the table, `keys` the hashes of their requests, `rows` their `cohort`, `time` and
+        `weight`, all aligned.
+        """
+        for watch in self._watches:
+            chosen = np.flatnonzero((model == watch.number) & sampled(keys, watch.share))
+            step = max(_AT_ONCE // len(watch.columns), 1)
+            for start in range(0, len(chosen), step):
+                some = chosen[start : start + step]
+                self._look(watch, read(table, places[some], watch.numbers), take(rows, some))
+        self._check(table, places, rows)
+
+    def _check(self, table: pa.RecordBatch, places: Ints, rows: Columns) -> None:
+        """Check the assertions about single predictions, all of them."""
+        if not self._checks:
+            return
+        row = np.empty(len(table), np.int64)
+        row[places] = np.arange(len(places))
+        for checked in self._assertions.check(table, places):
+            watch = self._checks[checked.rule.name]
+            mine = row[checked.rows]
+            cells, _ = next(self._cells(watch, rows["cohort"][mine], rows["time"][mine]))
+            number = np.full(len(mine), watch.numbers[PREFIX + checked.rule.name])
+            self._columns.add(cells, number, verdict_bins(checked), rows["weight"][mine])
+
+    def _look(self, watch: Watch, values: Values, rows: Columns) -> None:
+        for (column, bin_), text in values.names.items():
+            self._names[column, bin_] = min(text, self._names.get((column, bin_), text))
+        weight = rows["weight"]
+        for cells, inside in self._cells(watch, rows["cohort"], rows["time"]):
+            self._columns.size(cells[inside], weight[inside], np.ones(int(inside.sum())))
+            self._columns.tally(cells, weight, values)
+
+    def _add_labels(self, rows: Columns, model: Ints) -> None:
+        """Watch outcomes, and how long they took to come."""
+        for watch in self._watches:
+            for name in sorted({"outcome", LABEL_DELAY}.intersection(watch.columns)):
+                number = watch.numbers[name]
+                mine = np.flatnonzero(model == watch.number)
+                bins = _label_bins(name, take(rows, mine))
+                weight = rows["weight"][mine] * rows["sign"][mine]
+                for cells, inside in self._cells(watch, rows["cohort"][mine], rows["known"][mine]):
+                    held = inside & (bins >= 0) if name == "outcome" else inside
+                    self._columns.add(cells[held], np.full(int(held.sum()), number), bins[held], weight[held])
+
+    def _cells(self, watch: Watch, cohorts: Ints, times: Ints) -> Iterator[tuple[Ints, Mask]]:
+        """For each watched slice, the number of each row's cell, and which rows are in one."""
+        base = int(cohorts.max(initial=0)) + 1
+        each, inverse = np.unique(times // self._tick * base + cohorts, return_inverse=True)
+        pairs = [divmod(one, base) for one in each.tolist()]
+        for attributes in watch.column_slices:
+            numbers = [self._cell(tick, cohort, attributes) for tick, cohort in pairs]
+            cells = np.array(numbers, np.int64)[inverse]
+            yield cells, cells >= 0
+
+    def _cell(self, tick: int, cohort: int, attributes: tuple[str, ...]) -> int:
+        slice_ = self._groups.slice_of(cohort, attributes)
+        return self._columns.cell(tick, slice_)
+
+    def collect(self) -> dict[str, Any]:
+        """Return everything since this was last called, as plain data and arrays, and begin anew."""
+        names, self._names = self._names, {}
+        return {
+            "signature": self._signature(),
+            "tasks": {task: one.panes.collect() for task, one in self._summarizers.items()},
+            "columns": self._columns.collect(),
+            "names": [[column, bin_, text] for (column, bin_), text in names.items()],
+        }
+
+    def merge(self, collected: Mapping[str, Any], cohorts: Ints, bins: Any) -> None:
+        """
+        Add what was collected elsewhere; `cohorts` and `bins` say what its numbers are here.
+
+        What was collected when something else was watched is of no use any more.
+        """
+        if collected["signature"] != self._signature():
+            self._pass_over(collected)
+            return
+        for task, one in self._summarizers.items():
+            one.panes.merge(collected["tasks"][task], cohorts, bins)
+        self._columns.merge(collected["columns"])
+        for column, bin_, text in collected["names"]:
+            self._names[column, bin_] = min(text, self._names.get((column, bin_), text))
+
+    def name_of(self, column: int, bin_: int) -> str:
+        """Return a text that stands for a bin of a column."""
+        return self._names.get((column, bin_), "")
+
+    def _pass_over(self, useless: Mapping[str, Any]) -> None:
+        """Look at no tick of which some sums are of no use: what is left of it would look like a drop of traffic."""
+        cells = [panes["cells"]["key"] for panes in useless["tasks"].values()]
+        last = max((int(pane_of(key).max(initial=-1)) for key in cells), default=-1)
+        for watch in self._watches:
+            self._next[watch.model] = max(self._next.get(watch.model, -1), last + 1)
+
+    def _signature(self) -> list[Any]:
+        """What sums must have been made for to be of use, as plain data."""
+        return [
+            self._tick,
+            *(
+                [one.model, list(one.metrics), list(one.columns), str(one.slices), str(one.column_slices)]
+                for one in self._watches
+            ),
+        ]
+
+    def take(self, watermark: int) -> list[Tick]:
+        """Take out what became known in the ticks that the watermark has passed, by tick and model."""
+        last = self._last() if watermark >= FOREVER else watermark // self._tick - 1
+        found: dict[tuple[str, int], _Parts] = defaultdict(_Parts)
+        for tick, by_slice in self._columns.take(last + 1).items():
+            for slice_, entries in by_slice.items():
+                if self._groups.is_shown(slice_):
+                    found[slice_.model, tick].cells[slice_] = entries
+        for task, one in self._summarizers.items():
+            for signal in self._measuring[task].signals(one.panes, self._groups, last):
+                found[signal.slice.model, signal.tick].signals.append(signal)
+            for key, counts in self._measuring[task].versions(one.panes, self._groups, last).items():
+                found[key].versions.update(counts)
+            one.panes.drop(one.panes.live()[1] // self._tick <= last)
+        return list(self._in_order(found, last))
+
+    def _in_order(self, found: Mapping[tuple[str, int], _Parts], last: int) -> Iterator[Tick]:
+        """Yield every tick of every model from its first one on: also those in which nothing became known."""
+        for watch in self._watches:
+            seen = [tick for model, tick in found if model == watch.model]
+            first = self._next.get(watch.model, min(seen, default=last + 1))
+            for tick in range(first, last + 1):
+                parts = found.get((watch.model, tick), _Parts())
+                yield Tick(watch.model, (tick + 1) * self._tick, parts.signals, parts.cells, parts.versions)
+            if first <= last:
+                self._next[watch.model] = last + 1
+
+    def _last(self) -> int:
+        """The last tick in which a prediction was made: that the events end is no outage, and labels come late."""
+        last = 0
+        for one in self._summarizers.values():
+            _, time, slot, _ = one.panes.live()
+            made = one.panes.cells.read("0:predictions", slot).value() > 0
+            last = max(last, int(time[made].max(initial=0)))
+        return last // self._tick
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain data and arrays."""
+        return {
+            "signature": self._signature(),
+            "tasks": {task: one.panes.snapshot() for task, one in self._summarizers.items()},
+            "columns": self._columns.snapshot(),
+            "names": [[column, bin_, text] for (column, bin_), text in self._names.items()],
+            "next": dict(self._next),
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Replace everything by a snapshot; one of when something else was watched is of no use."""
+        if saved["signature"] != self._signature():
+            self._pass_over(saved)
+            return
+        for task, one in self._summarizers.items():
+            one.panes.restore(saved["tasks"][task])
+        self._columns.restore(saved["columns"])
+        self._names = {(column, bin_): text for column, bin_, text in saved["names"]}
+        self._next = dict(saved["next"])
+
+
+@dataclass
+class _Parts:
+    signals: list[Signal] = field(default_factory=list)
+    cells: dict[Slice, Entries] = field(default_factory=dict)
+    versions: dict[str, float] = field(default_factory=dict)
+
+
+def _metrics(watches: Sequence[Watch], task: Task) -> dict[str, Metric]:
+    names = dict.fromkeys(name for watch in watches if watch.task == task for name in watch.metrics)
+    return {name: metric_for(name, task) for name in names}
+
+
+def _where(changes: Changes, rows: Mask) -> Changes:
+    return Changes(**{one.name: getattr(changes, one.name)[rows] for one in fields(changes)})
+
+
+def _label_bins(name: str, rows: Columns) -> Ints:
+    """Bins of labels (-1: the row has none), or of how many seconds they took to come."""
+    if name == LABEL_DELAY:
+        return bins_of((rows["known"] - rows["time"]) / _SECOND)
+    if "label" in rows:
+        return np.where(rows["label"] != 0, category_bins(rows["label"]), -1)
+    value = rows.get("value", np.full(length(rows), np.nan))
+    return np.where(np.isnan(value), -1, bins_of(value))

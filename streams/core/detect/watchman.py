@@ -1,0 +1,309 @@
+"""
+The detect stage of one model: from what became known in a tick to findings, and from these to notices of alerts.
+
+Every signal is one number a tick. Metrics, traffic and the delay of labels are watched for any change, columns for
+growing distance from their reference; half of the bearable false alarms is each group's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streams.config.detection import DetectionConfig, WatchConfig
+from streams.core.alert.alerting import Alerting
+from streams.core.alert.cause import Grouping
+from streams.core.alert.notice import Notice
+from streams.core.catalog import Catalog
+from streams.core.detect.assertion_watch import signal as assertion_signal
+from streams.core.detect.column_watch import ColumnWatch, mean_log
+from streams.core.detect.detectors import STANDINGS, Detectors, Looks, Sides
+from streams.core.detect.finding import Finding, Kind, Standing
+from streams.core.detect.finding import Slice as Where
+from streams.core.detect.limits import limited
+from streams.core.detect.measuring import LABEL_COVERAGE, TRAFFIC, Signal
+from streams.core.detect.plan import LABEL_DELAY, PREFIX, Watch, watch_of
+from streams.core.detect.release import Marker, nearest
+from streams.core.detect.rules import harms, limits_of, rules
+from streams.core.detect.sensitivity import Sensitivity
+from streams.core.detect.stream_watch import StreamSpec, StreamWatch
+from streams.core.detect.watched import Tick
+from streams.core.groups import Slice
+
+METHOD = "e-detector over ranks"
+
+_REACH = 3  # ticks before an onset in which a release may have caused it
+_MATERIAL = 0.05  # share of a tick's predictions from which a version counts as released
+_WORST = 5  # slices that are named
+_OPERATIONS = frozenset({TRAFFIC, LABEL_COVERAGE, LABEL_DELAY})
+
+Name = tuple[Slice, str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is said of a tick."""
+
+    findings: Sequence[Finding]
+    notices: Sequence[Notice]
+
+
+class Watchman:
+    """Watches one model."""
+
+    def __init__(self, watch: Watch, section: DetectionConfig, declared: WatchConfig) -> None:
+        self._watch, self._tick = watch, section.tick
+        self._section, self._declared = section, declared
+        bearable = 2 * section.false_alarm_every / section.tick
+        season, learned = section.ticks_a_season, section.ticks_learned
+        drawn = learned // 2  # ticks that make up a column's reference; the others teach how far ticks are from it
+        self._columns = ColumnWatch(
+            {name: watch.numbers[name] for name in declared.columns}, drawn, numeric_outcome=watch.task == "regression"
+        )
+        self._levels = _Group(Detectors(Sensitivity(bearable, learned, season)), "both", "metric")
+        self._distances = _Group(Detectors(Sensitivity(bearable, learned - drawn, season)), "up", "column")
+        grouping = Grouping(section.tick)
+        self._limits = limits_of(declared)
+        specs = [StreamSpec(one.metric, one.detector, one.parameters) for one in declared.detectors]
+        self._streams = StreamWatch(watch.model, specs)
+        alerts = rules(watch, declared, section.tick)
+        self._alerting = Alerting(watch.model, alerts, grouping, worse=harms(watch.metrics))
+        self._versions: set[str] = set()
+        self._markers: list[Marker] = []
+
+    def step(self, tick: Tick) -> Told:
+        """Look at the next tick."""
+        self._release(tick)
+        number = tick.end // self._tick - 1
+        signals = [one for one in tick.signals if not (one.name in _OPERATIONS and one.slice.values)]
+        levels = {
+            (one.slice, one.name): one for one in (*_silence(tick, number), *signals, *self._operations(tick, number))
+        }
+        distances = {
+            (one.slice, one.column): Signal(number, one.slice, one.column, one.value, one.error, one.n, one.n, math.nan)
+            for one in self._columns.look(tick.cells)
+        }
+        findings = [
+            *self._found(self._levels, number, levels),
+            *self._found(self._distances, number, distances),
+            *limited(self._watch.model, tick.end, self._limits, [(where(one.slice), one) for one in signals]),
+            *self._streams.look(tick.end, {one.name: one for one in signals if not one.slice.values}),
+        ]
+        return Told(findings, self._alerting.step(tick.end, findings))
+
+    def _found(self, group: _Group, number: int, signals: Mapping[Name, Signal]) -> Iterator[Finding]:
+        looked = group.look(number, signals)
+        if looked is None:
+            return
+        worst = self._movers(looked)
+        for place, (name, signal) in enumerate(looked.signals):
+            yield self._finding(looked, place, name, signal, worst.get(name[1], ()) if not name[0].values else ())
+
+    def _finding(
+        self, looked: _Looked, place: int, name: Name, signal: Signal | None, worst: tuple[tuple[Where, float], ...]
+    ) -> Finding:
+        looks, (slice_, watch) = looked.looks, name
+        onset = self._onset(looks, place)
+        return Finding(
+            model=self._watch.model,
+            slice=where(slice_),
+            watch=watch.removeprefix(PREFIX),
+            kind=_kind(watch, looked.kind),
+            tick=(looked.number + 1) * self._tick,
+            standing=_standing(looks, place, watch, signal),
+            value=signal.value if signal else math.nan,
+            reference=float(looks.reference[place]),
+            effect=float(looks.effect[place]),
+            low=float(looks.low[place]),
+            high=float(looks.high[place]),
+            n=signal.n if signal else 0.0,
+            n_effective=signal.n_effective if signal else 0.0,
+            label_coverage=signal.label_coverage if signal else math.nan,
+            log_e=float(looks.log_e[place]),
+            threshold=float(looks.threshold[place]),
+            onset=onset.at if onset else None,
+            onset_low=onset.low if onset else None,
+            onset_high=onset.high if onset else None,
+            method=METHOD,
+            worst=worst if onset else (),
+            release=onset.release if onset else "",
+        )
+
+    def _onset(self, looks: Looks, place: int) -> _Onset | None:
+        """When a change began, and the release that may have brought it; None if there is none."""
+        if looks.onset[place] < 0:
+            return None
+        at, low, high = (int(of[place]) * self._tick for of in (looks.onset, looks.onset_low, looks.onset_high))
+        low, high = min(low, at), max(high, at)
+        release = nearest(at, low, high, self._markers, _REACH * self._tick)
+        return _Onset(at, low, high, "" if release is None else release.name)
+
+    def _movers(self, looked: _Looked) -> dict[str, tuple[tuple[Where, float], ...]]:
+        """For each watch the slices that are farthest from what was expected of them, beyond what chance does."""
+        moved: dict[str, list[tuple[float, Where, float]]] = {}
+        for place, ((slice_, watch), signal) in enumerate(looked.signals):
+            if signal is None or not slice_.values or STANDINGS[looked.looks.standing[place]] == "learning":
+                continue
+            effect = signal.value - float(looked.looks.reference[place])
+            surely = abs(effect) - 2 * (signal.error if math.isfinite(signal.error) else 0.0)
+            if surely > 0:
+                moved.setdefault(watch, []).append((-surely, where(slice_), effect))
+        return {watch: tuple((at, effect) for _, at, effect in sorted(some)[:_WORST]) for watch, some in moved.items()}
+
+    def _operations(self, tick: Tick, number: int) -> Iterator[Signal]:
+        """How long labels took to come, and how many predictions broke each assertion."""
+        yield from self._delays(tick)
+        for slice_, entries in tick.cells.items():
+            for rule in self._watch.rules if not slice_.values else ():
+                yield from assertion_signal(number, slice_, rule.name, entries, self._watch.numbers[PREFIX + rule.name])
+
+    def _delays(self, tick: Tick) -> Iterator[Signal]:
+        """How long labels took to come: the mean of the logarithm of seconds."""
+        for slice_, entries in tick.cells.items():
+            if slice_.values:
+                continue
+            mean, error, weight = mean_log(entries, self._watch.numbers[LABEL_DELAY])
+            if weight > 0:
+                yield Signal(0, slice_, LABEL_DELAY, mean, error, weight, weight, math.nan)
+
+    def _release(self, tick: Tick) -> None:
+        """Note versions that have taken a share of the traffic since the last tick; the first ones are no release."""
+        total = sum(tick.versions.values())
+        material = {name for name, count in tick.versions.items() if total > 0 and count >= _MATERIAL * total}
+        new = material - self._versions
+        if self._versions:
+            self._markers += [Marker(tick.end - self._tick, f"version {name}") for name in sorted(new)]
+        self._versions |= new
+
+    def _signature(self) -> list[Any]:
+        """What findings must have been made for to be of use, as plain data."""
+        rules = [str(rule) for rule in self._watch.rules]
+        return [self._section.model_dump_json(exclude={"models"}), self._declared.model_dump_json(), rules]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain data and arrays."""
+        return {
+            "signature": self._signature(),
+            "columns": self._columns.snapshot(),
+            "levels": self._levels.snapshot(),
+            "distances": self._distances.snapshot(),
+            "alerting": self._alerting.snapshot(),
+            "streams": self._streams.snapshot(),
+            "versions": sorted(self._versions),
+            "markers": [[one.time, one.name] for one in self._markers],
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """
+        Replace everything by a snapshot.
+
+        Of when something else was watched only open alerts are of use: they end when what is watched now says so.
+        """
+        self._alerting.restore(saved["alerting"])
+        if saved["signature"] != self._signature():
+            return
+        self._columns.restore(saved["columns"])
+        self._levels.restore(saved["levels"])
+        self._distances.restore(saved["distances"])
+        self._streams.restore(saved["streams"])
+        self._versions = set(saved["versions"])
+        self._markers = [Marker(time, name) for time, name in saved["markers"]]
+
+
+@dataclass(frozen=True)
+class _Onset:
+    """When a change began, us, with its interval; and the release nearest to it."""
+
+    at: int
+    low: int
+    high: int
+    release: str
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What detectors said of all signals that they know; a signal without data is None."""
+
+    number: int
+    kind: Kind
+    signals: Sequence[tuple[Name, Signal | None]]
+    looks: Looks
+
+
+class _Group:
+    """Signals that share detectors."""
+
+    def __init__(self, detectors: Detectors, sides: Sides, kind: Kind) -> None:
+        self._detectors, self._sides, self._kind = detectors, sides, kind
+        self._names: list[Name] = []
+        self._known: set[Name] = set()
+
+    def look(self, number: int, signals: Mapping[Name, Signal]) -> _Looked | None:
+        """Look at a tick: at every signal that was ever there."""
+        for name in sorted(signals.keys() - self._known):
+            self._add(name)
+        if not self._names:
+            return None
+        held = [signals.get(name) for name in self._names]
+        values = np.array([math.nan if one is None else one.value for one in held])
+        errors = np.array([math.nan if one is None else one.error for one in held])
+        looks = self._detectors.look(number, np.arange(len(held)), values, errors)
+        return _Looked(number, self._kind, list(zip(self._names, held, strict=True)), looks)
+
+    def _add(self, name: Name) -> None:
+        slice_, watch = name
+        self._detectors.row(json.dumps([*slice_, watch]), sides=self._sides)
+        self._names.append(name)
+        self._known.add(name)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain data and arrays."""
+        return {"detectors": self._detectors.snapshot(), "names": [[list(of), watch] for of, watch in self._names]}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Replace everything by a snapshot."""
+        self._detectors.restore(saved["detectors"])
+        self._names = [(Slice(of[0], tuple(of[1]), tuple(of[2])), watch) for of, watch in saved["names"]]
+        self._known = set(self._names)
+
+
+def _silence(tick: Tick, number: int) -> Iterator[Signal]:
+    """Yield the traffic of a tick in which nothing was asked: the logarithm of half a prediction."""
+    yield Signal(number, Slice(tick.model, (), ()), TRAFFIC, math.log(0.5), 1.0, 0.0, 0.0, math.nan)
+
+
+def where(slice_: Slice) -> Where:
+    """Return a slice's attributes with their values, sorted."""
+    return tuple(sorted(zip(slice_.attributes, slice_.values, strict=True)))
+
+
+def _standing(looks: Looks, place: int, watch: str, signal: Signal | None) -> Standing:
+    """
+    What a watch says: without data nothing before it is known what is usual.
+
+    That nothing was asked proves itself where so much was expected that chance (Poisson's) leaves it empty as seldom as
+    a false alarm may come; where less was expected, detectors find out in several ticks.
+    """
+    expected = float(looks.reference[place])
+    if signal is None and math.isnan(expected):
+        return "learning"
+    if watch == TRAFFIC and signal is not None and not signal.n and math.exp(expected) >= looks.threshold[place]:
+        return "no data"
+    return STANDINGS[int(looks.standing[place])]
+
+
+def _kind(watch: str, kind: Kind) -> Kind:
+    if watch.startswith(PREFIX):
+        return "assertion"
+    return "traffic" if watch in _OPERATIONS else kind
+
+
+def watchmen(catalog: Catalog) -> dict[str, Watchman]:
+    """Return one for each model that is watched."""
+    config = catalog.config
+    return {one.model: Watchman(one, config.detection, watch_of(config, one.model)) for one in catalog.watches}

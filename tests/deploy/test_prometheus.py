@@ -1,0 +1,132 @@
+"""deploy/prometheus: rules that Prometheus takes, that fire when they should, and of metrics that workers have."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from streams.runtime.status import serving
+from streams.runtime.watchdog import Watchdog
+from tests.debian import debian_binary
+from tests.deploy.reading import ROOT, documents
+from tests.runtime.held import Held
+from tests.runtime.parts import outcome, prediction
+
+FOLDER = ROOT / "deploy" / "prometheus"
+STORIES = Path(__file__).with_name("rules_test.yaml")
+(RULES,) = documents("deploy/prometheus/rules.yaml")
+(CONFIG,) = documents("deploy/prometheus/prometheus.yaml")
+GIVEN: list[dict[str, Any]] = [rule for group in RULES["groups"] for rule in group["rules"]]
+ALERTS = {rule["alert"]: rule for rule in GIVEN if "alert" in rule}
+RECORDED = {rule["record"] for rule in GIVEN if "record" in rule}
+BY_PROMETHEUS = {"up"}
+
+
+def promtool(*arguments: object) -> str:
+    """Run Prometheus' own tool and return what it says; it must be content."""
+    command = [str(debian_binary("prometheus", "usr/bin/promtool")), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@cache
+def exposed() -> frozenset[str]:
+    """The metrics of a worker that has read a labelled prediction."""
+
+    async def run() -> str:
+        held = Held()
+        await held.worker.assigned(frozenset({0}))
+        held.bench.emit(prediction(1, 1), outcome(1, 2))
+        held.bench.end("feedback", 0)
+        await held.deliver()
+        watchdog = Watchdog(held.worker, 10.0)
+        async with (
+            serving(held.worker, watchdog, ("127.0.0.1", 0)) as port,
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/metrics") as response,
+        ):
+            return await response.text()
+
+    return frozenset(re.findall(r"^(\w+)[{ ]", asyncio.run(run()), re.MULTILINE))
+
+
+def unknown_metrics(expression: str) -> set[str]:
+    """What an expression names that is neither a worker's metric nor recorded by the rules."""
+    bare = re.sub(r"\{[^}]*\}|\[[^]]*\]|\b(?:by|on|without)\s*\([^)]*\)|#.*", " ", expression)
+    called = set(re.findall(r"\b(\w+)\s*\(", bare))
+    words = {"and", "or", "unless", "offset", "bool", "by", "on", "without"}
+    named = set(re.findall(r"(?<![\w.:])[a-z_][\w:]*(?![\w:]*\()", bare)) - called - words
+    return named - exposed() - RECORDED - BY_PROMETHEUS
+
+
+def test_prometheus_takes_the_files() -> None:
+    """The rules and the example are legal, and promtool counts as many rules as there are."""
+    assert f"{len(GIVEN)} rules found" in promtool("check", "rules", FOLDER / "rules.yaml")
+    assert "is valid" in promtool("check", "config", FOLDER / "prometheus.yaml")
+
+
+def test_the_stories_end_as_written() -> None:
+    """Prometheus evaluates the rules over each story, and fires what is said to fire, and nothing else."""
+    assert "SUCCESS" in promtool("test", "rules", STORIES)
+
+
+def test_every_alert_has_a_story() -> None:
+    """There is a story in which it fires."""
+    told = set(re.findall(r'alertname="(\w+)"', STORIES.read_text(encoding="utf-8")))
+
+    assert told == set(ALERTS)
+
+
+@pytest.mark.parametrize("rule", GIVEN, ids=lambda rule: str(rule.get("alert", rule.get("record"))))
+def test_rules_name_metrics_that_workers_have(rule: dict[str, Any]) -> None:
+    """Every metric of an expression is one of a worker's, or recorded by another rule, or Prometheus' own."""
+    assert unknown_metrics(rule["expr"]) == set()
+
+
+def test_a_metric_that_is_not_there_is_found_out() -> None:
+    """A misspelt metric is noticed, also within functions and aggregations."""
+    expression = "sum(max by (partition) (rate(streams_events_reed_total[5m]))) > 0 and on () streams_lag:sum == 1"
+
+    assert unknown_metrics(expression) == {"streams_events_reed_total", "streams_lag:sum"}
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_alerts_say_what_they_are(name: str) -> None:
+    """Each has a severity that is known, no value in its labels, a summary, a description and a page that exists."""
+    rule = ALERTS[name]
+
+    assert rule["labels"] in ({"severity": "critical"}, {"severity": "warning"})
+    assert list(rule["annotations"]) == ["summary", "description", "runbook"]
+    assert "{{" not in rule["annotations"]["summary"]
+    assert (ROOT / rule["annotations"]["runbook"]).is_file()
+
+
+def test_the_example_asks_the_workers_of_the_manifests() -> None:
+    """Under the job's name that the rules know, each replica by the name and the port that Kubernetes gives it."""
+    (service, _, workers) = documents("deploy/kubernetes/worker.yaml")
+    (job,) = CONFIG["scrape_configs"]
+    (targets,) = job["static_configs"]
+    name, port = service["metadata"]["name"], service["spec"]["ports"][0]["port"]
+    jobs = {found for rule in GIVEN for found in re.findall(r'job="(\w+)"', rule["expr"])}
+
+    assert jobs == {job["job_name"]}
+    assert targets["targets"] == [f"{name}-{i}.{name}:{port}" for i in range(workers["spec"]["replicas"])]
+    assert CONFIG["rule_files"] == ["rules.yaml"]
+
+
+def test_the_limit_of_memory_is_that_of_the_manifests() -> None:
+    """The alert of memory is at four fifths of the limit with which workers run."""
+    (_, _, workers) = documents("deploy/kubernetes/worker.yaml")
+    (container,) = workers["spec"]["template"]["spec"]["containers"]
+    limit = container["resources"]["limits"]["memory"]
+
+    assert limit.endswith("Gi")
+    assert ALERTS["StreamsMemoryHigh"]["expr"].endswith(f"> 0.8 * {limit.removesuffix('Gi')} * 1024 ^ 3")
