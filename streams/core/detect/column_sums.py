@@ -108,7 +108,7 @@ class ColumnSums:
 
     def merge(self, collected: Mapping[str, Any]) -> None:
         """Add what was collected elsewhere."""
-        here = np.array([self.cell(tick, _slice(names)) for tick, names in collected["cells"]], np.int64)
+        here = np.array([self.cell(tick, slice_of(names)) for tick, names in collected["cells"]], np.int64)
         if len(collected["key"]):
             self._add(with_cell(collected["key"], here[cell_of(collected["key"])]), collected["weight"])
 
@@ -200,6 +200,7 @@ def _entries(keys: Ints, weights: Ints) -> Entries:
     return Entries(rest >> _BIN_BITS, (rest & ((1 << _BIN_BITS) - 1)) - _BIN_OFFSET, weights / _UNIT)
 
 
-def _slice(names: Sequence[Any]) -> Slice:
+def slice_of(names: Sequence[Any]) -> Slice:
+    """Return a slice from its model, attributes and values as plain data."""
     model, attributes, values = names
     return Slice(model, tuple(attributes), tuple(values))

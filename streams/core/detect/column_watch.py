@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from streams.core.columns import Floats, Ints
-from streams.core.detect.column_sums import Entries
+from streams.core.detect.column_sums import Entries, slice_of
 from streams.core.detect.grid import MISSING, value_of
 from streams.core.detect.reference import ColumnKind, Reference
 from streams.core.detect.standardized import standardized
@@ -123,9 +123,9 @@ class ColumnWatch:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot."""
-        self._learning = {_slice(one): [Entries(*parts) for parts in learned] for one, learned in saved["learning"]}
+        self._learning = {slice_of(one): [Entries(*parts) for parts in learned] for one, learned in saved["learning"]}
         self._references = {
-            _slice(one): [Reference.restore(part) for part in known] for one, known in saved["references"]
+            slice_of(one): [Reference.restore(part) for part in known] for one, known in saved["references"]
         }
 
 
@@ -140,8 +140,3 @@ def mean_log(entries: Entries, column: int) -> tuple[float, float, float]:
     mean = float(weights @ logs) / total
     variance = float(weights @ (logs - mean) ** 2) / total
     return mean, math.sqrt(variance / total), total
-
-
-def _slice(parts: Sequence[Any]) -> Slice:
-    model, attributes, values = parts
-    return Slice(model, tuple(attributes), tuple(values))

@@ -21,6 +21,7 @@ from streams.core.alert.cause import Grouping
 from streams.core.alert.notice import Notice
 from streams.core.catalog import Catalog
 from streams.core.detect.assertion_watch import signal as assertion_signal
+from streams.core.detect.column_sums import slice_of
 from streams.core.detect.column_watch import ColumnWatch, mean_log
 from streams.core.detect.detectors import STANDINGS, Detectors, Looks, Sides
 from streams.core.detect.finding import Finding, Kind, Standing
@@ -268,7 +269,7 @@ class _Group:
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot."""
         self._detectors.restore(saved["detectors"])
-        self._names = [(Slice(of[0], tuple(of[1]), tuple(of[2])), watch) for of, watch in saved["names"]]
+        self._names = [(slice_of(of), watch) for of, watch in saved["names"]]
         self._known = set(self._names)
 
 
