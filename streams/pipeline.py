@@ -35,7 +35,7 @@ from streams.core.rows import rejected_rows
 from streams.core.runs import Runs
 from streams.core.sample import sample_rows, sampled
 from streams.core.segment import EVERY_BUCKET, Segment
-from streams.core.watermark import FOREVER, Watermarks
+from streams.core.watermark import FOREVER, NEVER, Watermarks
 from streams.sinks.clickhouse.rows import TableName
 
 Rows = Iterator[tuple[TableName, pa.Table]]
@@ -177,7 +177,8 @@ class Downstream:
     def show(self, watermark: int, revision: int, *, provisional: bool, ended: bool = False) -> Rows:
         """Show the windows that have become final and, if `provisional`, every window that changed, and the slices."""
         self.catalog.groups.admit(FOREVER if ended else watermark)
-        for table in self.measures.show(watermark, revision, provisional=provisional):
+        now = watermark if ended or watermark <= NEVER else watermark + self.catalog.config.disorder
+        for table in self.measures.show(watermark, now, revision, provisional=provisional):
             yield "windows", table
         for table in self.measures.trials.look(FOREVER if ended else watermark, revision):
             yield "verdicts", table

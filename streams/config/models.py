@@ -13,7 +13,18 @@ from streams.config.assertions import AssertionsConfig, refuse_sequences
 from streams.config.assertions import check_against_models as check_assertions
 from streams.config.detection import DetectionConfig, check_detection
 from streams.config.experiments import ExperimentationConfig, check_against_models
-from streams.config.fields import TASKS, Classes, Duration, Horizon, Label, Metrics, Slices, TaskName, Windows
+from streams.config.fields import (
+    TASKS,
+    Attributes,
+    Classes,
+    Duration,
+    Horizon,
+    Label,
+    Metrics,
+    Slices,
+    TaskName,
+    Windows,
+)
 from streams.config.kafka import KafkaConfig
 from streams.config.problems import shown
 from streams.core.metric.registry import default_metrics
@@ -39,6 +50,22 @@ def _opposite(data: Mapping[str, Any]) -> str | None:
                 if positive == case(ours):
                     return case(theirs)
     return None
+
+
+class LabelsConfig(BaseModel):
+    """What is done about labels that come late, or only for some."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delays: bool = Field(
+        default=False,
+        strict=True,
+        description="Follow how long labels and feedback take: say how mature windows are, and what they will say then",
+    )
+    strata: Attributes = Field(
+        default=(),
+        description="Attributes, one of the slices, within which labels and ratings are as good as a random choice",
+    )
 
 
 class ModelConfig(BaseModel):
@@ -74,6 +101,7 @@ class ModelConfig(BaseModel):
     metrics: Metrics = Field(
         default_factory=lambda data: default_metrics(data["task"]), description="Metrics for the task"
     )
+    labels: LabelsConfig = Field(default_factory=LabelsConfig, description="Labels that come late, or only for some")
     max_groups: int = Field(
         default=1_000, strict=True, ge=1, le=100_000, description="Groups kept apart, over all slices"
     )
@@ -87,6 +115,21 @@ class ModelConfig(BaseModel):
     def attributes(self) -> tuple[str, ...]:
         """All attributes that some slice names, sorted."""
         return tuple(sorted({attribute for names in self.slices for attribute in names}))
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """The slice by which labels are corrected, as it is declared; empty: the whole."""
+        return next((one for one in self.slices if frozenset(one) == frozenset(self.labels.strata)), ())
+
+    @field_validator("labels")
+    @classmethod
+    def _strata_are_a_slice(cls, value: LabelsConfig, info: ValidationInfo) -> LabelsConfig:
+        slices = info.data.get("slices")
+        if slices is not None and not any(frozenset(one) == frozenset(value.strata) for one in slices):
+            raise ValueError(
+                f"strata: {shown(list(value.strata))} is none of the model's slices: add it there, or leave it out"
+            )
+        return value
 
     @field_validator("positive", "negative", "threshold", "classes", mode="before")
     @classmethod

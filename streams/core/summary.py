@@ -19,8 +19,8 @@ from streams.core.panes import cohort_of
 
 Sums = dict[str, Any]
 """
-What `Measures.collect` returns: sums by task with the names of cohorts and classes, sums of trials, sightings, and of
-what is watched.
+What `Measures.collect` returns: sums by task with the names of cohorts and classes, sums of trials, sightings, of what
+is watched, and of delays.
 """
 
 
@@ -34,8 +34,8 @@ def by_shard(sums: Sums, shard_of: Callable[[str], int]) -> dict[int, Sums]:
     def part(shard: int) -> Sums:
         trials = _of_trials(sums, lambda model: shard_of(model) == shard)
         part = _where(sums, lambda cohorts: here[cohorts] == shard) | trials
-        columns = of_models(sums["watched"]["columns"], lambda model: shard_of(model) == shard)
-        return part | {"watched": part["watched"] | {"columns": columns}}
+        columns = {of: of_models(one, lambda model: shard_of(model) == shard) for of, one in _columns(sums).items()}
+        return _with_columns(part, columns)
 
     return {shard: part(shard) for shard in sorted(set(shards.tolist()))}
 
@@ -55,14 +55,23 @@ def size_of(sums: Sums) -> int:
     tables = [table for panes in every for table in panes.values()]
     seen = [column for told in sums["seen"] for column in told["rows"].values()]
     arrays = (*(t["parts"] for t in tables), *(t["sums"] for t in sums["trials"]), *seen)
-    return sum(int(array.nbytes) for array in arrays) + columns_size(sums["watched"]["columns"])
+    return sum(int(array.nbytes) for array in arrays) + sum(map(columns_size, _columns(sums).values()))
+
+
+def _columns(sums: Sums) -> dict[str, Any]:
+    """Return the sums that are kept by column and bin: of what is watched, and of delays."""
+    return {"watched": sums["watched"]["columns"], "delays": sums["delays"]}
+
+
+def _with_columns(sums: Sums, columns: Mapping[str, Any]) -> Sums:
+    return sums | {"watched": sums["watched"] | {"columns": columns["watched"]}, "delays": columns["delays"]}
 
 
 def _halves(sums: Sums) -> list[Sums]:
-    """Cut sums in two: watched columns apart, trials apart, then each of these; nothing if that cannot be."""
-    numbers, columns = sums["cohorts"]["numbers"], sums["watched"]["columns"]
-    if len(columns["key"]):
-        return _without_columns(sums, numbers, columns)
+    """Cut sums in two: columns apart, trials apart, then each of these; nothing if that cannot be."""
+    numbers = sums["cohorts"]["numbers"]
+    if any(len(one["key"]) for one in _columns(sums).values()):
+        return _without_columns(sums, numbers)
     if sums["trials"] or sums["seen"]:
         nothing = _where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_))
         if len(numbers):
@@ -78,14 +87,16 @@ def _halves(sums: Sums) -> list[Sums]:
     return [_where(sums, lambda cohorts: cohorts < middle), _where(sums, lambda cohorts: cohorts >= middle)]
 
 
-def _without_columns(sums: Sums, numbers: Ints, columns: Any) -> list[Sums]:
-    """Cut watched columns off the rest or, where there is nothing else, in two."""
-    alone = not (len(numbers) or sums["trials"] or sums["seen"])
-    bare = {"cells": [], "key": columns["key"][:0], "weight": columns["weight"][:0]}
-    nothing = _where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_))
-    cut = halves(columns) if alone else [columns]
-    parts = [nothing | {"watched": nothing["watched"] | {"columns": part}} for part in cut]
-    return parts if alone else [sums | {"watched": sums["watched"] | {"columns": bare}}, *parts]
+def _without_columns(sums: Sums, numbers: Ints) -> list[Sums]:
+    """Cut columns off the rest or, where there is nothing else, in two."""
+    columns = _columns(sums)
+    bare = {of: {"cells": [], "key": one["key"][:0], "weight": one["weight"][:0]} for of, one in columns.items()}
+    nothing = _with_columns(_where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_)), bare)
+    held = [of for of, one in columns.items() if len(one["key"])]
+    if len(numbers) or sums["trials"] or sums["seen"]:
+        return [_with_columns(sums, bare), _with_columns(nothing, columns)]
+    cut = [{of: columns[of]} for of in held] if len(held) > 1 else [{held[0]: one} for one in halves(columns[held[0]])]
+    return [_with_columns(nothing, bare | part) for part in cut]
 
 
 def _pieced(nothing: Sums, pieces: Sequence[tuple[str, Any]]) -> Sums:
@@ -126,6 +137,7 @@ def _where(sums: Sums, wanted: Callable[[Ints], Mask]) -> Sums:
         "classes": sums["classes"],
         "trials": [],
         "seen": [],
+        "delays": sums["delays"],
         "watched": sums["watched"]
         | {"tasks": {task: _cells_where(panes, wanted) for task, panes in sums["watched"]["tasks"].items()}},
     }

@@ -14,7 +14,7 @@ from streams.core.groups import Groups, Slice
 from streams.core.metric.base import Metric, Totals
 from streams.core.metric.layout import label_coverage
 from streams.core.panes import Panes
-from streams.core.window import Cohorts, expand, totals_of
+from streams.core.window import Cohorts, Pieces, expand, totals_of
 
 TRAFFIC, LABEL_COVERAGE = "traffic", "label_coverage"
 """Signals that every slice has: the logarithm of a tick's predictions, and labels that came in it for each of these."""
@@ -57,7 +57,9 @@ class Measuring:
         key = (time[due[row]] // self.tick) * len(slices) + number[group]
         order = np.argsort(key, kind="stable")
         windows, window = np.unique(key[order], return_inverse=True)
-        totals = totals_of(panes, slot[due[row[order]]], window, np.full(len(windows), self.tick / _SECOND))
+        at = due[row[order]]
+        pieces = Pieces(slot[at], window, cohort[at], time[at])
+        totals = totals_of(panes, pieces, np.full(len(windows), self.tick / _SECOND))
         places = [(tick, slices[which]) for tick, which in zip(*np.divmod(windows, len(slices)), strict=True)]
         yield from self._estimates(totals, [(int(tick), one) for tick, one in places])
 
