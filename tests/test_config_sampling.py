@@ -16,6 +16,7 @@ from streams.core.sampling.plan import Budget, BySlice, InFull, Plan, Rows, Targ
 from streams.core.window_spec import DAY, HOUR
 from streams.errors import ConfigError
 from streams.runtime.snapshot import fingerprint
+from streams.sinks.clickhouse.store import open_store
 
 DOCS = Path(__file__).parents[1] / "docs"
 SAMPLING, CONFIGURATION = ((DOCS / name).read_text(encoding="utf-8") for name in ("sampling.md", "configuration.md"))
@@ -79,6 +80,14 @@ def test_the_example_in_python_works(tmp_path: Path) -> None:
 
     assert "assert" in program
     assert runpy.run_path(str(tmp_path / "example.py"))["total"] == 44
+
+
+def test_the_query_of_the_document_runs(tmp_path: Path) -> None:
+    """The store answers it."""
+    (query,) = re.findall(r"^    (SELECT .*\n(?:    .*\n)+)", SAMPLING, re.MULTILINE)
+    with open_store(f"chdb://{tmp_path}/store") as store:
+        store.migrate()
+        assert store.query(query).num_columns == 2
 
 
 def test_without_a_word_models_are_sampled_as_before() -> None:

@@ -77,6 +77,12 @@ class BottomK:
         if length(self._held) > 2 * self._fitted + _SPARE:
             self._fit()
 
+    @property
+    def share(self) -> float:
+        """By what probabilities are multiplied: a row is kept if its number is below its probability times this."""
+        self._fit()
+        return min(1.0, self._threshold * _BELOW)
+
     def merge(self, other: Self) -> None:
         """Take in the rows of another part, which has the same bounds and none of the same rows."""
         self._threshold = min(self._threshold, other._threshold)
@@ -85,8 +91,7 @@ class BottomK:
 
     def kept(self) -> Kept:
         """Return what is kept, with the probability that each row has joint with the one it came with."""
-        self._fit()
-        probability = self._held["probability"] * min(1.0, self._threshold * _BELOW)
+        probability = self.share * self._held["probability"]
         some = self._held["uniform"] < probability
         reference, probability = self._held["reference"][some], probability[some]
         order = ordered(reference)

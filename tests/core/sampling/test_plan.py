@@ -60,6 +60,7 @@ def test_a_target_has_its_rate_for_its_time() -> None:
 
     assert decided(NEW_ZEALAND, rate=0.1).tolist() == np.where(inside, 0.7, 0.1).tolist()
     assert decided(Targeted((), 0.5)).tolist() == [0.5] * MANY
+    assert decided(Targeted((), 0.5, HOUR, 3 * HOUR)).tolist() == [0.0] * 60 + [0.5] * 120 + [0.0] * 60
     several = decided(Targeted((("country", ("NZ", "DE")),), 0.5))
     assert several.tolist() == [0.0 if row % 4 == 3 else 0.5 for row in range(MANY)]
 

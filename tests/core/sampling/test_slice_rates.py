@@ -94,11 +94,10 @@ def test_blocks_order_parts_and_restarts_do_not_matter(events: Seen, cuts: list[
         see(one, block)
         see(part, block)
         merged.merge(part)
-        restored = SliceRates(2, lag=lag)
-        restored.restore(one.snapshot())
-        one = restored
+    restored = SliceRates(2, lag=lag)
+    restored.restore(one.snapshot())
 
-    for other in (one, merged):
+    for other in (one, merged, restored):
         np.testing.assert_array_equal(other.rates(*asked), whole.rates(*asked))
 
 
