@@ -16,6 +16,13 @@ from streams.config.fields import IN_FILE, TASKS
 from streams.config.kafka import SECRETS_HINT, KafkaConfig
 from streams.config.models import Config, ModelConfig
 from streams.config.problems import Problem, Section, describe, shown
+from streams.config.sampling import (
+    BudgetConfig,
+    ModelSamplingConfig,
+    PolicyConfig,
+    ReservoirConfig,
+    SamplingConfig,
+)
 from streams.core.metric.base import Task
 from streams.core.metric.registry import metrics_for
 from streams.errors import ConfigError
@@ -31,6 +38,11 @@ _SECTIONS = (
     Section(("detection", "models", None, "limits", None), frozenset(LimitConfig.model_fields), "under `limits`"),
     Section(("detection", "models", None, "detectors", None), frozenset(StreamConfig.model_fields), "in a detector"),
     Section(("assertions", None), assertion_keys(), "in an assertion"),
+    Section(("sampling",), frozenset(SamplingConfig.model_fields), "under `sampling`"),
+    Section(("sampling", "models", None), frozenset(ModelSamplingConfig.model_fields), "under a model in `sampling`"),
+    Section(("sampling", "models", None, "policies", None), keys_of(PolicyConfig), "in a policy of `sampling`"),
+    Section(("sampling", "models", None, "reservoir"), frozenset(ReservoirConfig.model_fields), "in a reservoir"),
+    Section(("sampling", "models", None, "budget"), frozenset(BudgetConfig.model_fields), "in a budget"),
 )
 _HINTS = {
     "models": "declare at least one model under it",
@@ -100,7 +112,7 @@ def json_schema() -> dict[str, Any]:
     model["allOf"] = [_schema_of_task(task) for task in TASKS]
     _write_defaults(schema, Config(models={"m": ModelConfig(name="m", task="none")}))
     _write_defaults(model, ModelConfig(name="m", task="none"))
-    for section in (KafkaConfig(), DetectionConfig(), AlertingConfig()):
+    for section in (KafkaConfig(), DetectionConfig(), SamplingConfig(), ReservoirConfig(rows=1), AlertingConfig()):
         _write_defaults(schema["$defs"][type(section).__name__], section)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

@@ -27,6 +27,7 @@ from streams.config.fields import (
 )
 from streams.config.kafka import KafkaConfig
 from streams.config.problems import shown
+from streams.config.sampling import SamplingConfig, check_sampling
 from streams.core.metric.registry import default_metrics
 from streams.core.window_spec import DAY, WindowSpec, pane_size
 
@@ -186,6 +187,9 @@ class Config(BaseModel):
     assertions: AssertionsConfig = Field(
         default_factory=dict, description="Rules that the predictions of a model must keep, by name"
     )
+    sampling: SamplingConfig = Field(
+        default_factory=SamplingConfig, description="Which raw events are kept beside that share, by model"
+    )
     alerting: AlertingConfig = Field(default_factory=AlertingConfig, description="Where alerts go")
 
     @field_validator("models", mode="before")
@@ -220,4 +224,13 @@ class Config(BaseModel):
             declared = {name: [one for one in watch.columns if "." in one] for name, watch in watched.models.items()}
             check_assertions(section, models, {name: columns for name, columns in declared.items() if columns})
             refuse_sequences(section)
+        return section
+
+    @field_validator("sampling", mode="after")
+    @classmethod
+    def _samples_fit_the_models(cls, section: SamplingConfig, info: ValidationInfo) -> SamplingConfig:
+        models: Mapping[str, ModelConfig] | None = info.data.get("models")
+        watched: DetectionConfig | None = info.data.get("detection")
+        if models is not None and watched is not None:
+            check_sampling(section, models, {name: watch.columns for name, watch in watched.models.items()})
         return section
