@@ -112,8 +112,8 @@ def test_no_port_is_open_to_other_machines() -> None:
 def secrets_in(node: Any, path: str = "") -> list[str]:
     """Return the paths of texts that are, or hold, a password written out."""
     if isinstance(node, dict):
-        named = {key: value for key, value in node.items() if key != "secrets"}  # it holds names and places
-        return [found for key, value in named.items() for found in secrets_in(value, f"{path}.{key}")]
+        told = {key: value for key, value in node.items() if key != "secrets"}  # these are names and places
+        return [found for key, value in told.items() for found in secrets_in(value, f"{path}.{key}")]
     if isinstance(node, list):
         return [found for value in node for found in secrets_in(value, path)]
     literal = re.sub(r"\$\{\w+:\?[^}]*\}", "", str(node))
