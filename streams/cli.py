@@ -183,7 +183,8 @@ def worker(  # noqa: PLR0913, PLR0917 - an option each
     """Read events from Kafka, with all other workers, and keep the store up to date, until told to stop."""
     from streams.config import load_config  # noqa: PLC0415
     from streams.runtime.kafka import at_brokers  # noqa: PLC0415
-    from streams.runtime.run import Settings, parse_web, run_worker  # noqa: PLC0415
+    from streams.runtime.run import Settings, run_worker  # noqa: PLC0415
+    from streams.runtime.web import parse_web  # noqa: PLC0415
 
     _log_to_stderr()
     config = load_config(config_path)

@@ -183,4 +183,4 @@ async def stream(notices: Iterable[Notice | str], start: int = 0) -> AsyncIterat
     """Yield notices with their positions."""
     for position, one in enumerate(notices, start):
         await asyncio.sleep(0)
-        yield position, one
+        yield Incoming(position, one, NOON)
