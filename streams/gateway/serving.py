@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -104,7 +104,7 @@ class _Newcomers:
 
     def _send_away(self, protocol: RequestHandler) -> None:
         del self._timers[protocol]
-        if isinstance(protocol.transport, asyncio.WriteTransport):
+        if protocol.transport is not None:
             why = f"the headers were not there after {self._seconds:g} s"
             protocol.transport.write(_raw(408, "slow", why))
             protocol.force_close()
@@ -115,10 +115,8 @@ class _Full(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answer before anything is asked."""
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.write(
-                _raw(503, "busy", "too many connections are open; try again, or use fewer", "Retry-After: 1")
-            )
+        why = "too many connections are open; try again, or use fewer"
+        cast("asyncio.WriteTransport", transport).write(_raw(503, "busy", why, "Retry-After: 1"))
         transport.close()
 
 

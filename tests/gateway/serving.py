@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import uvloop
+
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.config import Config, parse_config
 from streams.emit.events import now as now_us
@@ -107,7 +109,7 @@ def running(limits: Limits = LIMITS, config: Config = CONFIG, now: Callable[[], 
     messages = MemoryLog()
     started, ended = threading.Event(), asyncio.Event()
     found: list[int] = []
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()  # as the command does
 
     async def serve() -> None:
         async with gateway(config, TOKENS, limits, messages, ("127.0.0.1", 0), now) as (port, _):
