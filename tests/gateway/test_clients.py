@@ -185,6 +185,7 @@ def test_more_connections_than_may_be_are_closed() -> None:
         f"{HEAD}Transfer-Encoding: chunked\r\n\r\nzz\r\n".encode(),
         f"{HEAD}Content-Length: -1\r\n\r\n".encode(),
     ],
+    ids=map(str, range(6)),
 )
 def test_what_is_no_http_is_closed_and_not_logged(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """It is answered with 400 and the connection is closed; no line of the log has anything of it."""

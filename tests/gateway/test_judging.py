@@ -135,6 +135,7 @@ def test_every_problem_is_told_in_the_order_of_the_events() -> None:
         (b"", NDJSON),
         (b"\n \r\n\t\n", NDJSON),
     ],
+    ids=map(str, range(11)),
 )
 def test_a_body_that_holds_no_events_is_unreadable(body: bytes, media_type: str) -> None:
     """Nothing, something else than an array, broken or endlessly nested JSON, and blank lines."""
