@@ -1,8 +1,8 @@
 """
 The pipeline. START HERE: the stages in order, one executable page.
 
-    predictions ┐                                            ┌─ judge ── verdicts
-    outcomes    ├─ decode ── join ── sample ── summarize ────┼─ detect ── signals ── alert
+    predictions ┐                                            ┌─ judge ── verdicts ┬ alert
+    outcomes    ├─ decode ── join ── sample ── summarize ────┼─ detect ── signals ┘
     feedback    ┘     └ rejected  └ orphans  └ samples       └─ window ── quality
 
 Blocks of events go in (a codec has decoded them), tables of rows come out, each with the name of the store's table.
@@ -23,12 +23,14 @@ import numpy as np
 import pyarrow as pa
 
 from streams.config.models import Config
+from streams.core.alert.trial_watches import TrialWatches
 from streams.core.block import Block, latest
 from streams.core.catalog import Catalog
 from streams.core.columns import length
 from streams.core.detect.rows import alert_rows, signal_rows
 from streams.core.detect.watchman import watchmen
 from streams.core.intake import Intake, Joined
+from streams.core.judge.looks import verdict_rows
 from streams.core.measures import Measures
 from streams.core.quality import slice_rows
 from streams.core.rows import rejected_rows
@@ -166,11 +168,12 @@ class Upstream:
 
 
 class Downstream:
-    """The window stage: from sums, and how far event time has come, to windows and their quality."""
+    """The stages after summarize: from sums, and how far event time has come, to windows, verdicts and alerts."""
 
     def __init__(self, catalog: Catalog, measures: Measures) -> None:
         self.catalog = catalog
         self.measures = measures
+        self._trials = TrialWatches(catalog)
         self._watchmen = watchmen(catalog)
         self._listed = 0
 
@@ -180,12 +183,19 @@ class Downstream:
         now = watermark if ended or watermark <= NEVER else watermark + self.catalog.config.disorder
         for table in self.measures.show(watermark, now, revision, provisional=provisional):
             yield "windows", table
-        for table in self.measures.trials.look(FOREVER if ended else watermark, revision):
-            yield "verdicts", table
+        yield from self._judge(watermark, revision, ended=ended)
         yield from self._detect(FOREVER if ended else watermark, revision)
         if provisional and self.catalog.groups.decided_slices() > self._listed:
             self._listed = self.catalog.groups.decided_slices()
             yield "slices", slice_rows(self.catalog.groups.decisions(), revision)
+
+    def _judge(self, watermark: int, revision: int, *, ended: bool) -> Rows:
+        looks = self.measures.trials.look(FOREVER if ended else watermark)
+        if looks:
+            yield "verdicts", verdict_rows([row for look in looks for row in look.rows], revision)
+        notices = self._trials.step(looks, watermark)
+        if notices:
+            yield "alerts", alert_rows(notices, revision)
 
     def _detect(self, watermark: int, revision: int) -> Rows:
         for tick in self.measures.watched.take(watermark):
@@ -200,6 +210,7 @@ class Downstream:
         return {
             "groups": self.catalog.groups.snapshot(),
             "measures": self.measures.snapshot(),
+            "trials": self._trials.snapshot(),
             "watchmen": {model: watchman.snapshot() for model, watchman in self._watchmen.items()},
         }
 
@@ -207,6 +218,7 @@ class Downstream:
         """Replace everything by a snapshot under the same configuration."""
         self.catalog.groups.restore(saved["groups"])
         self.measures.restore(saved["measures"])
+        self._trials.restore(saved.get("trials", ()))  # state of an earlier version has none
         for model, watchman in self._watchmen.items():
             if model in saved["watchmen"]:
                 watchman.restore(saved["watchmen"][model])

@@ -13,7 +13,7 @@ from streams.config import Config, json_schema, parse_config
 from streams.config.alerting import AlertingConfig, RouteConfig, RouteRule, keys_of
 from streams.config.detection import OPERATIONS, DetectionConfig, WatchConfig
 from streams.core.catalog import Catalog
-from streams.core.detect.plan import LABEL_DELAY, watches
+from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, watches
 from streams.core.detect.watchman import watchmen
 from streams.core.window_spec import DAY, HOUR
 from streams.errors import ConfigError
@@ -103,10 +103,10 @@ def test_without_a_word_nothing_is_watched() -> None:
 
 
 def test_with_the_least_said_the_usual_is_watched() -> None:
-    """All metrics but those that only count traffic, and how long labels take; the smallest section can be run."""
+    """All metrics but those that only count traffic, and how late labels are; the smallest section can be run."""
     (watch,) = watches(parsed({"models": {"fraud": {}}}))
 
-    assert (watch.metrics, watch.columns) == (("accuracy",), (LABEL_DELAY,))
+    assert (watch.metrics, watch.columns) == (("accuracy",), (LABEL_DELAY, LABEL_LAG))
     assert watch.slices == watch.column_slices == ((),)
     assert watchmen(Catalog(parsed({"models": {"fraud": {}}}))).keys() == {"fraud"}
 

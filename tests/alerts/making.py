@@ -62,6 +62,8 @@ NOTICE = Notice(
     worst_members=("brier rose by 0.02",),
     query="SELECT tick, value FROM signals\nWHERE model = 'flights'",
     runbook="https://wiki.example.org/runbooks/accuracy",
+    called="quality",
+    account="The level changed by -0.041 [-0.05, -0.032], and nothing else is known to have changed at that time.",
 )
 
 

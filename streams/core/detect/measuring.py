@@ -17,7 +17,7 @@ from streams.core.panes import Panes
 from streams.core.window import Cohorts, Pieces, expand, totals_of
 
 TRAFFIC, LABEL_COVERAGE = "traffic", "label_coverage"
-"""Signals that every slice has: the logarithm of a tick's predictions, and labels that came in it for each of these."""
+"""Signals that every model has: the logarithm of a tick's predictions, and labels that came beside those due in it."""
 
 _SECOND = 1e6
 Z = 1.959963984540054  # an estimate's interval is this many standard errors to either side
@@ -102,11 +102,8 @@ class Measuring:
 
 
 def _of_traffic(totals: Totals, places: Sequence[tuple[int, Slice]]) -> Iterator[Signal]:
-    """How many predictions were made, and how many became labelled beside one that was made."""
-    made, labelled, rows = (totals[name].tolist() for name in ("1:predictions", "0:covered", "0:predictions"))
-    for (tick, one), count, covered, n in zip(places, made, labelled, rows, strict=True):
+    """How many predictions were made."""
+    made, rows = (totals[name].tolist() for name in ("1:predictions", "0:predictions"))
+    for (tick, one), count, n in zip(places, made, rows, strict=True):
         if count > 0:
             yield Signal(tick, one, TRAFFIC, math.log(count), 1 / math.sqrt(max(n, 1.0)), n, n, math.nan)
-            share = max(covered, 0.0) / count
-            error = math.sqrt(max(share, 1 / count) / count)
-            yield Signal(tick, one, LABEL_COVERAGE, share, error, n, n, math.nan)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LABEL_DELAY = "label_delay"
 """Column of how many seconds labels took to come."""
 
+LABEL_LAG = "label_lag"
+"""Column of how many ticks before a label its prediction was made."""
+
 PREFIX = "assertion "
 """Stands before the name of an assertion where it is told apart from metrics and columns."""
 
@@ -28,7 +31,7 @@ class Watch:
     """
     What is watched of one model.
 
-    `columns` has those that are declared, one for each assertion about single predictions, and the delay of labels.
+    `columns` has those that are declared, one for each assertion about single predictions, and two of late labels.
 
     `number` is the model's place in the configuration; `share` the share of requests whose columns are looked at;
     `first` how many columns are watched of the models before it, so that each column has a number of its own.
@@ -65,7 +68,7 @@ def watches(config: Config) -> tuple[Watch, ...]:
         slices, column_slices = (
             tuple(_as_declared(one, model) for one in some) for some in (declared.slices, declared.column_slices)
         )
-        columns = (*declared.columns, *(PREFIX + rule.name for rule in mine), LABEL_DELAY)
+        columns = (*declared.columns, *(PREFIX + rule.name for rule in mine), LABEL_DELAY, LABEL_LAG)
         where = (slices, column_slices)
         found.append(Watch(model.name, number, model.task, metrics, columns, *where, declared.share_seen, first, mine))
         first += len(columns)

@@ -22,7 +22,7 @@ from streams.core.detect.assertion_watch import bins_of as verdict_bins
 from streams.core.detect.column_sums import ColumnSums, Entries
 from streams.core.detect.grid import bins_of, category_bins
 from streams.core.detect.measuring import Measuring, Signal
-from streams.core.detect.plan import LABEL_DELAY, PREFIX, Watch
+from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, PREFIX, Watch
 from streams.core.detect.watched_columns import Values, read
 from streams.core.groups import Groups, Slice
 from streams.core.metric.base import Changes, Metric, Source, Task
@@ -125,10 +125,10 @@ class Watched:
     def _add_labels(self, rows: Columns, model: Ints) -> None:
         """Watch outcomes, and how long they took to come."""
         for watch in self._watches:
-            for name in sorted({"outcome", LABEL_DELAY}.intersection(watch.columns)):
+            for name in sorted({"outcome", LABEL_DELAY, LABEL_LAG}.intersection(watch.columns)):
                 number = watch.numbers[name]
                 mine = np.flatnonzero(model == watch.number)
-                bins = _label_bins(name, take(rows, mine))
+                bins = _label_bins(name, take(rows, mine), self._tick)
                 weight = rows["weight"][mine] * rows["sign"][mine]
                 for cells, inside in self._cells(watch, rows["cohort"][mine], rows["known"][mine]):
                     held = inside & (bins >= 0) if name == "outcome" else inside
@@ -268,8 +268,11 @@ def _where(changes: Changes, rows: Mask) -> Changes:
     return Changes(**{one.name: getattr(changes, one.name)[rows] for one in fields(changes)})
 
 
-def _label_bins(name: str, rows: Columns) -> Ints:
-    """Bins of labels (-1: the row has none), or of how many seconds they took to come."""
+def _label_bins(name: str, rows: Columns, tick: int) -> Ints:
+    """Bins of labels (-1: the row has none), of how many seconds they took to come, or of how many ticks (us)."""
+    if name == LABEL_LAG:
+        lags: Ints = rows["known"] // tick - rows["time"] // tick
+        return lags
     if name == LABEL_DELAY:
         return bins_of((rows["known"] - rows["time"]) / _SECOND)
     if "label" in rows:

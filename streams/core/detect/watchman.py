@@ -21,14 +21,15 @@ from streams.core.alert.cause import Grouping
 from streams.core.alert.notice import Notice
 from streams.core.catalog import Catalog
 from streams.core.detect.assertion_watch import signal as assertion_signal
-from streams.core.detect.column_sums import slice_of
+from streams.core.detect.column_sums import NOTHING, slice_of
 from streams.core.detect.column_watch import ColumnWatch, mean_log
+from streams.core.detect.coverage import Coverage
 from streams.core.detect.detectors import STANDINGS, Detectors, Looks, Sides
 from streams.core.detect.finding import Finding, Kind, Standing
 from streams.core.detect.finding import Slice as Where
 from streams.core.detect.limits import limited
 from streams.core.detect.measuring import LABEL_COVERAGE, TRAFFIC, Signal
-from streams.core.detect.plan import LABEL_DELAY, PREFIX, Watch, watch_of
+from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, PREFIX, Watch, watch_of
 from streams.core.detect.release import Marker, nearest
 from streams.core.detect.rules import harms, limits_of, rules
 from streams.core.detect.sensitivity import Sensitivity
@@ -74,6 +75,7 @@ class Watchman:
         self._streams = StreamWatch(watch.model, specs)
         alerts = rules(watch, declared, section.tick)
         self._alerting = Alerting(watch.model, alerts, grouping, worse=harms(watch.metrics))
+        self._coverage = Coverage()
         self._versions: set[str] = set()
         self._markers: list[Marker] = []
 
@@ -157,8 +159,9 @@ class Watchman:
         return {watch: tuple((at, effect) for _, at, effect in sorted(some)[:_WORST]) for watch, some in moved.items()}
 
     def _operations(self, tick: Tick, number: int) -> Iterator[Signal]:
-        """How long labels took to come, and how many predictions broke each assertion."""
+        """How long labels took to come, how many did, and how many predictions broke each assertion."""
         yield from self._delays(tick)
+        yield from self._covered(tick, number)
         for slice_, entries in tick.cells.items():
             for rule in self._watch.rules if not slice_.values else ():
                 yield from assertion_signal(number, slice_, rule.name, entries, self._watch.numbers[PREFIX + rule.name])
@@ -171,6 +174,15 @@ class Watchman:
             mean, error, weight = mean_log(entries, self._watch.numbers[LABEL_DELAY])
             if weight > 0:
                 yield Signal(0, slice_, LABEL_DELAY, mean, error, weight, weight, math.nan)
+
+    def _covered(self, tick: Tick, number: int) -> Iterator[Signal]:
+        """How many labels came, beside those that were due."""
+        whole = Slice(self._watch.model, (), ())
+        made = sum(math.exp(one.value) for one in tick.signals if one.name == TRAFFIC and not one.slice.values)
+        found = self._coverage.look(number, made, *tick.cells.get(whole, NOTHING).of(self._watch.numbers[LABEL_LAG]))
+        if found is not None:
+            share, error, due = found
+            yield Signal(number, whole, LABEL_COVERAGE, share, error, due, due, math.nan)
 
     def _release(self, tick: Tick) -> None:
         """Note versions that have taken a share of the traffic since the last tick; the first ones are no release."""
@@ -191,6 +203,7 @@ class Watchman:
         return {
             "signature": self._signature(),
             "columns": self._columns.snapshot(),
+            "coverage": self._coverage.snapshot(),
             "levels": self._levels.snapshot(),
             "distances": self._distances.snapshot(),
             "alerting": self._alerting.snapshot(),
@@ -209,6 +222,8 @@ class Watchman:
         if saved["signature"] != self._signature():
             return
         self._columns.restore(saved["columns"])
+        if "coverage" in saved:  # state of an earlier version has none
+            self._coverage.restore(saved["coverage"])
         self._levels.restore(saved["levels"])
         self._distances.restore(saved["distances"])
         self._streams.restore(saved["streams"])

@@ -229,6 +229,8 @@ _ALERTS = _schema(
     worst_members=pa.list_(_TEXT),
     query=_TEXT,
     runbook=_TEXT,
+    called=_TEXT,
+    account=_TEXT,
     revision=pa.uint64(),
 )
 
