@@ -10,12 +10,13 @@ from pydantic import BaseModel, ValidationError
 
 from streams.config.alerting import AlertingConfig, RouteRule, keys_of
 from streams.config.assertions import assertion_keys
-from streams.config.detection import DetectionConfig, LimitConfig, StreamConfig, WatchConfig
+from streams.config.detection import DetectionConfig, LimitConfig, WatchConfig
 from streams.config.document import read_document
 from streams.config.fields import IN_FILE, TASKS
 from streams.config.kafka import SECRETS_HINT, KafkaConfig
 from streams.config.models import Config, ModelConfig
 from streams.config.problems import Problem, Section, describe, shown
+from streams.config.stream_detectors import StreamConfig
 from streams.core.metric.base import Task
 from streams.core.metric.registry import metrics_for
 from streams.errors import ConfigError

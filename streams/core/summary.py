@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from streams.core.columns import Ints, Mask, length
-from streams.core.detect.traveling import halves, of_models
-from streams.core.detect.traveling import size_of as columns_size
+from streams.core.detect.traveling import bare, halves, is_bare, of_models
+from streams.core.detect.traveling import size_of as watched_size
 from streams.core.panes import cohort_of
 
 Sums = dict[str, Any]
@@ -34,8 +34,7 @@ def by_shard(sums: Sums, shard_of: Callable[[str], int]) -> dict[int, Sums]:
     def part(shard: int) -> Sums:
         trials = _of_trials(sums, lambda model: shard_of(model) == shard)
         part = _where(sums, lambda cohorts: here[cohorts] == shard) | trials
-        columns = of_models(sums["watched"]["columns"], lambda model: shard_of(model) == shard)
-        return part | {"watched": part["watched"] | {"columns": columns}}
+        return part | {"watched": of_models(part["watched"], lambda model: shard_of(model) == shard)}
 
     return {shard: part(shard) for shard in sorted(set(shards.tolist()))}
 
@@ -55,14 +54,14 @@ def size_of(sums: Sums) -> int:
     tables = [table for panes in every for table in panes.values()]
     seen = [column for told in sums["seen"] for column in told["rows"].values()]
     arrays = (*(t["parts"] for t in tables), *(t["sums"] for t in sums["trials"]), *seen)
-    return sum(int(array.nbytes) for array in arrays) + columns_size(sums["watched"]["columns"])
+    return sum(int(array.nbytes) for array in arrays) + watched_size(sums["watched"])
 
 
 def _halves(sums: Sums) -> list[Sums]:
-    """Cut sums in two: watched columns apart, trials apart, then each of these; nothing if that cannot be."""
-    numbers, columns = sums["cohorts"]["numbers"], sums["watched"]["columns"]
-    if len(columns["key"]):
-        return _without_columns(sums, numbers, columns)
+    """Cut sums in two: what is watched apart, trials apart, then each of these; nothing if that cannot be."""
+    numbers = sums["cohorts"]["numbers"]
+    if not is_bare(sums["watched"]):
+        return _without_watched(sums, numbers)
     if sums["trials"] or sums["seen"]:
         nothing = _where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_))
         if len(numbers):
@@ -78,14 +77,13 @@ def _halves(sums: Sums) -> list[Sums]:
     return [_where(sums, lambda cohorts: cohorts < middle), _where(sums, lambda cohorts: cohorts >= middle)]
 
 
-def _without_columns(sums: Sums, numbers: Ints, columns: Any) -> list[Sums]:
-    """Cut watched columns off the rest or, where there is nothing else, in two."""
+def _without_watched(sums: Sums, numbers: Ints) -> list[Sums]:
+    """Cut what is watched off the rest or, where there is nothing else, in two."""
     alone = not (len(numbers) or sums["trials"] or sums["seen"])
-    bare = {"cells": [], "key": columns["key"][:0], "weight": columns["weight"][:0]}
     nothing = _where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_))
-    cut = halves(columns) if alone else [columns]
-    parts = [nothing | {"watched": nothing["watched"] | {"columns": part}} for part in cut]
-    return parts if alone else [sums | {"watched": sums["watched"] | {"columns": bare}}, *parts]
+    cut = halves(nothing["watched"]) if alone else [nothing["watched"]]
+    parts = [nothing | {"watched": part} for part in cut]
+    return parts if alone else [sums | {"watched": bare(sums["watched"])}, *parts]
 
 
 def _pieced(nothing: Sums, pieces: Sequence[tuple[str, Any]]) -> Sums:
