@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from streams.config.alerting import AlertingConfig, RouteRule, keys_of
 from streams.config.assertions import assertion_keys
-from streams.config.detection import DetectionConfig, LimitConfig, StreamConfig, WatchConfig
+from streams.config.detection import DetectionConfig, LimitConfig, WatchConfig
 from streams.config.document import read_document
 from streams.config.fields import IN_FILE, TASKS
 from streams.config.kafka import SECRETS_HINT, KafkaConfig
@@ -23,6 +23,7 @@ from streams.config.sampling import (
     ReservoirConfig,
     SamplingConfig,
 )
+from streams.config.stream_detectors import StreamConfig
 from streams.core.metric.base import Task
 from streams.core.metric.registry import metrics_for
 from streams.errors import ConfigError

@@ -84,13 +84,11 @@ class Measures:
     def collect(self) -> dict[str, Any]:
         """Return all sums since this was last called, with what their numbers mean, and begin anew."""
         tasks = {t: s.panes.collect() for t, s in self._summarizers.items()}
-        watched = self.watched.collect()
+        watched = self.watched.collect() | {"delays": self.delays.collect()}
         panes = [*tasks.values(), *watched["tasks"].values()]
         used = np.concatenate([cohort_of(collected["cells"]["key"]) for collected in panes])
         cohorts, classes = named(self._catalog.groups, used), self._used_classes(panes)
-        return {"tasks": tasks, "cohorts": cohorts, "classes": classes, "watched": watched} | (
-            {"delays": self.delays.collect()} | self.trials.collect()
-        )
+        return {"tasks": tasks, "cohorts": cohorts, "classes": classes, "watched": watched} | self.trials.collect()
 
     def _used_classes(self, every: Iterable[Mapping[str, Any]]) -> Columns:
         """Hashes and numbers of the classes that are in pairs of actual and predicted class."""
@@ -113,7 +111,7 @@ class Measures:
             summarizer.panes.merge(collected["tasks"][task], cohorts, bins)
         self.trials.merge(collected)
         self.watched.merge(collected["watched"], cohorts, bins)
-        self.delays.merge(collected["delays"])
+        self.delays.merge(collected["watched"]["delays"])
 
     def _adopt(self, classes: Columns) -> Ints:
         """Number here of each class number there; classes beyond the last number are one, there as here."""

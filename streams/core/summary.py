@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from streams.core.columns import Ints, Mask, length
-from streams.core.detect.traveling import halves, of_models
-from streams.core.detect.traveling import size_of as columns_size
+from streams.core.detect.traveling import bare, halves, is_bare, of_models
+from streams.core.detect.traveling import size_of as watched_size
 from streams.core.panes import cohort_of
 
 Sums = dict[str, Any]
 """
-What `Measures.collect` returns: sums by task with the names of cohorts and classes, sums of trials, sightings, of what
-is watched, and of delays.
+What `Measures.collect` returns: sums by task with the names of cohorts and classes, sums of trials, sightings, and of
+what is watched.
 """
 
 
@@ -34,8 +34,7 @@ def by_shard(sums: Sums, shard_of: Callable[[str], int]) -> dict[int, Sums]:
     def part(shard: int) -> Sums:
         trials = _of_trials(sums, lambda model: shard_of(model) == shard)
         part = _where(sums, lambda cohorts: here[cohorts] == shard) | trials
-        columns = {of: of_models(one, lambda model: shard_of(model) == shard) for of, one in _columns(sums).items()}
-        return _with_columns(part, columns)
+        return part | {"watched": of_models(part["watched"], lambda model: shard_of(model) == shard)}
 
     return {shard: part(shard) for shard in sorted(set(shards.tolist()))}
 
@@ -55,23 +54,14 @@ def size_of(sums: Sums) -> int:
     tables = [table for panes in every for table in panes.values()]
     seen = [column for told in sums["seen"] for column in told["rows"].values()]
     arrays = (*(t["parts"] for t in tables), *(t["sums"] for t in sums["trials"]), *seen)
-    return sum(int(array.nbytes) for array in arrays) + sum(map(columns_size, _columns(sums).values()))
-
-
-def _columns(sums: Sums) -> dict[str, Any]:
-    """Return the sums that are kept by column and bin: of what is watched, and of delays."""
-    return {"watched": sums["watched"]["columns"], "delays": sums["delays"]}
-
-
-def _with_columns(sums: Sums, columns: Mapping[str, Any]) -> Sums:
-    return sums | {"watched": sums["watched"] | {"columns": columns["watched"]}, "delays": columns["delays"]}
+    return sum(int(array.nbytes) for array in arrays) + watched_size(sums["watched"])
 
 
 def _halves(sums: Sums) -> list[Sums]:
-    """Cut sums in two: columns apart, trials apart, then each of these; nothing if that cannot be."""
+    """Cut sums in two: what is watched apart, trials apart, then each of these; nothing if that cannot be."""
     numbers = sums["cohorts"]["numbers"]
-    if any(len(one["key"]) for one in _columns(sums).values()):
-        return _without_columns(sums, numbers)
+    if not is_bare(sums["watched"]):
+        return _without_watched(sums, numbers)
     if sums["trials"] or sums["seen"]:
         nothing = _where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_))
         if len(numbers):
@@ -87,16 +77,13 @@ def _halves(sums: Sums) -> list[Sums]:
     return [_where(sums, lambda cohorts: cohorts < middle), _where(sums, lambda cohorts: cohorts >= middle)]
 
 
-def _without_columns(sums: Sums, numbers: Ints) -> list[Sums]:
-    """Cut columns off the rest or, where there is nothing else, in two."""
-    columns = _columns(sums)
-    bare = {of: {"cells": [], "key": one["key"][:0], "weight": one["weight"][:0]} for of, one in columns.items()}
-    nothing = _with_columns(_where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_)), bare)
-    held = [of for of, one in columns.items() if len(one["key"])]
-    if len(numbers) or sums["trials"] or sums["seen"]:
-        return [_with_columns(sums, bare), _with_columns(nothing, columns)]
-    cut = [{of: columns[of]} for of in held] if len(held) > 1 else [{held[0]: one} for one in halves(columns[held[0]])]
-    return [_with_columns(nothing, bare | part) for part in cut]
+def _without_watched(sums: Sums, numbers: Ints) -> list[Sums]:
+    """Cut what is watched off the rest or, where there is nothing else, in two."""
+    alone = not (len(numbers) or sums["trials"] or sums["seen"])
+    nothing = _where(sums, lambda cohorts: np.zeros(len(cohorts), np.bool_))
+    cut = halves(nothing["watched"]) if alone else [nothing["watched"]]
+    parts = [nothing | {"watched": part} for part in cut]
+    return parts if alone else [sums | {"watched": bare(sums["watched"])}, *parts]
 
 
 def _pieced(nothing: Sums, pieces: Sequence[tuple[str, Any]]) -> Sums:
@@ -137,7 +124,6 @@ def _where(sums: Sums, wanted: Callable[[Ints], Mask]) -> Sums:
         "classes": sums["classes"],
         "trials": [],
         "seen": [],
-        "delays": sums["delays"],
         "watched": sums["watched"]
         | {"tasks": {task: _cells_where(panes, wanted) for task, panes in sums["watched"]["tasks"].items()}},
     }

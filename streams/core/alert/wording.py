@@ -73,10 +73,16 @@ def put(finding: Finding, *, missing: bool) -> str:
     """
     Say what a finding found, such as "accuracy fell by 0.041 (0.032 to 0.05)", or that there is nothing to look at.
 
-    An interval that reaches to both sides says no direction.
+    An interval that reaches to both sides says no direction. Of a column it is said what moved, with raw categories.
     """
     if missing:
         return f"no data on {subject(finding)}"
+    said = _effect(finding)
+    return f"{said}, with {' and '.join(finding.moved)}" if finding.moved else said
+
+
+def _effect(finding: Finding) -> str:
+    """Say how far what a finding is of has moved."""
     if not math.isfinite(finding.effect):
         return f"{subject(finding)} changed"
     if finding.kind == "verdict" and "arm" not in dict(finding.slice):

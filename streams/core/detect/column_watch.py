@@ -17,8 +17,10 @@ import numpy as np
 from streams.core.columns import Floats, Ints
 from streams.core.detect.column_sums import Entries, slice_of
 from streams.core.detect.grid import MISSING, value_of
+from streams.core.detect.moved import moved
 from streams.core.detect.reference import ColumnKind, Reference
 from streams.core.detect.standardized import standardized
+from streams.core.detect.texts import Names
 from streams.core.detect.watched_columns import is_numeric
 from streams.core.groups import Slice
 
@@ -50,15 +52,29 @@ class ColumnWatch:
         From how many ticks with data a slice is learned.
     numeric_outcome
         Whether the truth is a number.
+    centers
+        What is taken from each value of a column.
     """
 
-    def __init__(self, columns: Mapping[str, int], ticks: int, *, numeric_outcome: bool = False) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, int],
+        ticks: int,
+        *,
+        numeric_outcome: bool = False,
+        centers: Mapping[str, float] | None = None,
+    ) -> None:
         self._columns, self._ticks, self._numeric_outcome = columns, ticks, numeric_outcome
+        self._centers = centers or {}
         self._learning: dict[Slice, list[Entries]] = {}
         self._references: dict[Slice, list[Reference]] = {}
+        self._names = _Names()
+        self._cells: Mapping[Slice, Entries] = {}
 
-    def look(self, cells: Mapping[Slice, Entries]) -> Iterator[Distance]:
-        """Learn from the cells of a tick, or compare them with what was learned."""
+    def look(self, cells: Mapping[Slice, Entries], names: Names | None = None) -> Iterator[Distance]:
+        """Learn from the cells of a tick, or compare them with what was learned; `names` are those of categories."""
+        self._cells = cells
+        self._names.see(names or {}, learned=cells.keys() <= self._references.keys())
         for slice_, entries in sorted(cells.items()) if self._columns else ():
             known = self._references.get(slice_)
             if known is None:
@@ -72,6 +88,26 @@ class ColumnWatch:
         if len(learned) == self._ticks:
             self._references[slice_] = [self._reference(name, learned) for name in self._columns]
             del self._learning[slice_]
+            if not self._learning:
+                self._names.keep(self._told_of())
+
+    def moved(self, slice_: Slice, name: str) -> tuple[str, ...]:
+        """Say what moved in a column that was compared in the last tick, in words."""
+        reference = self._references[slice_][list(self._columns).index(name)]
+        entries = self._cells[slice_]
+        bins, weights = self._histogram(name, entries)
+        called = "label" if name == "outcome" and "label" in self._columns else name  # the same classes
+        names = self._names.of(self._columns[called])
+        return moved(reference, bins, weights, entries.size()[1], names, self._centers.get(name, 0.0))
+
+    def _told_of(self) -> frozenset[tuple[int, int]]:
+        """Categories with a bin of their own in some reference, by the number of their column and their bin."""
+        return frozenset(
+            (number, bin_)
+            for known in self._references.values()
+            for number, reference in zip(self._columns.values(), known, strict=True)
+            for bin_ in (reference.starts.tolist() if reference.kind == "categorical" else ())
+        )
 
     def _reference(self, name: str, learned: Sequence[Entries]) -> Reference:
         parts = [self._histogram(name, entries) for entries in learned]
@@ -119,6 +155,7 @@ class ColumnWatch:
             "references": [
                 [list(slice_), [one.snapshot() for one in known]] for slice_, known in self._references.items()
             ],
+            "names": self._names.snapshot(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -127,6 +164,37 @@ class ColumnWatch:
         self._references = {
             slice_of(one): [Reference.restore(part) for part in known] for one, known in saved["references"]
         }
+        self._names.restore(saved["names"])
+
+
+class _Names:
+    """What categories are called: those of the ticks that are learned from, then those of the last tick as well."""
+
+    def __init__(self) -> None:
+        self._learned: dict[tuple[int, int], str] = {}
+        self._now: Names = {}
+
+    def see(self, names: Names, *, learned: bool) -> None:
+        """See the names of a tick; those that are learned from are kept."""
+        self._now = names
+        for place, text in () if learned else names.items():
+            self._learned[place] = min(text, self._learned.get(place, text))
+
+    def keep(self, places: frozenset[tuple[int, int]]) -> None:
+        """Keep some of those that were learned."""
+        self._learned = {place: text for place, text in self._learned.items() if place in places}
+
+    def of(self, column: int) -> dict[int, str]:
+        """Return the names in a column, by bin."""
+        return {bin_: text for (of, bin_), text in {**self._now, **self._learned}.items() if of == column}
+
+    def snapshot(self) -> list[Any]:
+        """Everything but what was in the last tick, as plain data."""
+        return [[column, bin_, text] for (column, bin_), text in self._learned.items()]
+
+    def restore(self, saved: Sequence[Any]) -> None:
+        """Replace everything by a snapshot."""
+        self._learned, self._now = {(column, bin_): text for column, bin_, text in saved}, {}
 
 
 def mean_log(entries: Entries, column: int) -> tuple[float, float, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from streams.config.assertions import rules_of
@@ -34,7 +35,8 @@ class Watch:
     `columns` has those that are declared, one for each assertion about single predictions, and two of late labels.
 
     `number` is the model's place in the configuration; `share` the share of requests whose columns are looked at;
-    `first` how many columns are watched of the models before it, so that each column has a number of its own.
+    `first` how many columns are watched of the models before it, so that each column has a number of its own;
+    `centers` the number that is taken from each value of a column; `errors` how many single errors a tick are kept.
     """
 
     model: str
@@ -47,6 +49,8 @@ class Watch:
     share: float
     first: int
     rules: tuple[Rule, ...] = ()
+    centers: Mapping[str, float] = field(default_factory=dict)
+    errors: int = 0
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -70,7 +74,8 @@ def watches(config: Config) -> tuple[Watch, ...]:
         )
         columns = (*declared.columns, *(PREFIX + rule.name for rule in mine), LABEL_DELAY, LABEL_LAG)
         where = (slices, column_slices)
-        found.append(Watch(model.name, number, model.task, metrics, columns, *where, declared.share_seen, first, mine))
+        watch = Watch(model.name, number, model.task, metrics, columns, *where, declared.share_seen, first, mine)
+        found.append(replace(watch, centers=declared.centers, errors=declared.errors_a_tick))
         first += len(columns)
     return tuple(found)
 

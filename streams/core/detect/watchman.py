@@ -33,7 +33,7 @@ from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, PREFIX, Watch, watc
 from streams.core.detect.release import Marker, nearest
 from streams.core.detect.rules import harms, limits_of, rules
 from streams.core.detect.sensitivity import Sensitivity
-from streams.core.detect.stream_watch import StreamSpec, StreamWatch
+from streams.core.detect.stream_watch import StreamWatch, spec_of
 from streams.core.detect.watched import Tick
 from streams.core.groups import Slice
 
@@ -65,16 +65,18 @@ class Watchman:
         season, learned = section.ticks_a_season, section.ticks_learned
         drawn = learned // 2  # ticks that make up a column's reference; the others teach how far ticks are from it
         self._columns = ColumnWatch(
-            {name: watch.numbers[name] for name in declared.columns}, drawn, numeric_outcome=watch.task == "regression"
+            {name: watch.numbers[name] for name in declared.columns},
+            drawn,
+            numeric_outcome=watch.task == "regression",
+            centers=watch.centers,
         )
         self._levels = _Group(Detectors(Sensitivity(bearable, learned, season)), "both", "metric")
         self._distances = _Group(Detectors(Sensitivity(bearable, learned - drawn, season)), "up", "column")
         grouping = Grouping(section.tick)
         self._limits = limits_of(declared)
-        specs = [StreamSpec(one.metric, one.detector, one.parameters) for one in declared.detectors]
-        self._streams = StreamWatch(watch.model, specs)
+        self._streams = StreamWatch(watch.model, [spec_of(one) for one in declared.detectors])
         alerts = rules(watch, declared, section.tick)
-        self._alerting = Alerting(watch.model, alerts, grouping, worse=harms(watch.metrics))
+        self._alerting = Alerting(watch.model, alerts, grouping, worse=harms(watch.metrics, declared.detectors))
         self._coverage = Coverage()
         self._versions: set[str] = set()
         self._markers: list[Marker] = []
@@ -89,13 +91,13 @@ class Watchman:
         }
         distances = {
             (one.slice, one.column): Signal(number, one.slice, one.column, one.value, one.error, one.n, one.n, math.nan)
-            for one in self._columns.look(tick.cells)
+            for one in self._columns.look(tick.cells, tick.names)
         }
         findings = [
             *self._found(self._levels, number, levels),
             *self._found(self._distances, number, distances),
             *limited(self._watch.model, tick.end, self._limits, [(where(one.slice), one) for one in signals]),
-            *self._streams.look(tick.end, {one.name: one for one in signals if not one.slice.values}),
+            *self._streams.look(tick.end, {one.name: one for one in signals if not one.slice.values}, tick.errors),
         ]
         return Told(findings, self._alerting.step(tick.end, findings))
 
@@ -112,6 +114,7 @@ class Watchman:
     ) -> Finding:
         looks, (slice_, watch) = looked.looks, name
         onset = self._onset(looks, place)
+        told = onset is not None and looked.kind == "column" and signal is not None
         return Finding(
             model=self._watch.model,
             slice=where(slice_),
@@ -135,6 +138,7 @@ class Watchman:
             method=METHOD,
             worst=worst if onset else (),
             release=onset.release if onset else "",
+            moved=self._columns.moved(slice_, watch) if told else (),
         )
 
     def _onset(self, looks: Looks, place: int) -> _Onset | None:

@@ -79,7 +79,7 @@ def _row(tables: Tables, metric: str) -> dict[str, Any]:
 
 
 def _biased() -> list[Event]:
-    """Two countries of 400 predictions: all labelled, a tenth of them positive; a tenth labelled, all of them positive."""
+    """Two countries of 400: all labelled and a tenth of them positive; a tenth labelled and all of them positive."""
     first = [_story(i, "a", 1 + i / 1_000, "1" if i % 10 == 0 else "0") for i in range(400)]
     other = [_story(1_000 + i, "b", 1 + i / 1_000, "1" if i % 10 == 0 else None) for i in range(400)]
     return [event for story in (*first, *other) for event in story]
