@@ -20,6 +20,7 @@ from streams.core.assertion.rules import compile_rules
 from streams.core.columns import Columns, Hashes, Ints, Mask, length, take
 from streams.core.detect.assertion_watch import bins_of as verdict_bins
 from streams.core.detect.column_sums import ColumnSums, Entries
+from streams.core.detect.following import Following
 from streams.core.detect.grid import bins_of, category_bins
 from streams.core.detect.measuring import Measuring, Signal
 from streams.core.detect.plan import LABEL_DELAY, PREFIX, Watch
@@ -66,6 +67,7 @@ class Watched:
         self._assertions = compile_rules([rule for watch in watches for rule in watch.rules])
         self._checks = {rule.name: watch for watch in watches for rule in watch.rules}
         self._columns = ColumnSums()
+        self._following = Following(watches, tick, self._columns)
         self._names: dict[tuple[int, int], str] = {}
         self._next: dict[str, int] = {}
 
@@ -90,8 +92,8 @@ class Watched:
         """
         Look at the columns of new predictions.
 
-        `places` are their rows in the table, `keys` the hashes of their requests, `rows` their `cohort`, `time` and
-        `weight`, all aligned.
+        `places` are their rows in the table, `keys` the hashes of their requests, `rows` their `cohort`, `time`,
+        `weight` and `id`, all aligned.
         """
         for watch in self._watches:
             chosen = np.flatnonzero((model == watch.number) & sampled(keys, watch.share))
@@ -100,6 +102,7 @@ class Watched:
                 some = chosen[start : start + step]
                 self._look(watch, read(table, places[some], watch.numbers), take(rows, some))
         self._check(table, places, rows)
+        self._following.see(table, places, keys, rows)
 
     def _check(self, table: pa.RecordBatch, places: Ints, rows: Columns) -> None:
         """Check the assertions about single predictions, all of them."""
@@ -156,6 +159,7 @@ class Watched:
             "tasks": {task: one.panes.collect() for task, one in self._summarizers.items()},
             "columns": self._columns.collect(),
             "names": [[column, bin_, text] for (column, bin_), text in names.items()],
+            "followed": self._following.collect(),
         }
 
     def merge(self, collected: Mapping[str, Any], cohorts: Ints, bins: Any) -> None:
@@ -170,6 +174,7 @@ class Watched:
         for task, one in self._summarizers.items():
             one.panes.merge(collected["tasks"][task], cohorts, bins)
         self._columns.merge(collected["columns"])
+        self._following.merge(collected["followed"])
         for column, bin_, text in collected["names"]:
             self._names[column, bin_] = min(text, self._names.get((column, bin_), text))
 
@@ -196,6 +201,7 @@ class Watched:
 
     def take(self, watermark: int) -> list[Tick]:
         """Take out what became known in the ticks that the watermark has passed, by tick and model."""
+        self._following.advance(watermark)
         last = self._last() if watermark >= FOREVER else watermark // self._tick - 1
         found: dict[tuple[str, int], _Parts] = defaultdict(_Parts)
         for tick, by_slice in self._columns.take(last + 1).items():
@@ -223,7 +229,7 @@ class Watched:
 
     def _last(self) -> int:
         """The last tick in which a prediction was made: that the events end is no outage, and labels come late."""
-        last = 0
+        last = self._following.latest  # a rule may be about other models' predictions, whose sums are elsewhere
         for one in self._summarizers.values():
             _, time, slot, _ = one.panes.live()
             made = one.panes.cells.read("0:predictions", slot).value() > 0
@@ -238,6 +244,7 @@ class Watched:
             "columns": self._columns.snapshot(),
             "names": [[column, bin_, text] for (column, bin_), text in self._names.items()],
             "next": dict(self._next),
+            "followed": self._following.snapshot(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -250,6 +257,7 @@ class Watched:
         self._columns.restore(saved["columns"])
         self._names = {(column, bin_): text for column, bin_, text in saved["names"]}
         self._next = dict(saved["next"])
+        self._following.restore(saved["followed"])
 
 
 @dataclass
