@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.json_schema import SkipJsonSchema
 
 from streams.config.alerting import AlertingConfig
-from streams.config.assertions import AssertionsConfig, refuse_sequences
+from streams.config.assertions import AssertionsConfig
 from streams.config.assertions import check_against_models as check_assertions
 from streams.config.detection import DetectionConfig, check_detection
 from streams.config.experiments import ExperimentationConfig, check_against_models
@@ -223,7 +223,6 @@ class Config(BaseModel):
         if models is not None and watched is not None:
             declared = {name: [one for one in watch.columns if "." in one] for name, watch in watched.models.items()}
             check_assertions(section, models, {name: columns for name, columns in declared.items() if columns})
-            refuse_sequences(section)
         return section
 
     @field_validator("sampling", mode="after")

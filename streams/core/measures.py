@@ -85,10 +85,12 @@ class Measures:
         """Return all sums since this was last called, with what their numbers mean, and begin anew."""
         tasks = {t: s.panes.collect() for t, s in self._summarizers.items()}
         watched = self.watched.collect() | {"delays": self.delays.collect()}
+        followed = {"followed": watched.pop("followed")}
         panes = [*tasks.values(), *watched["tasks"].values()]
         used = np.concatenate([cohort_of(collected["cells"]["key"]) for collected in panes])
         cohorts, classes = named(self._catalog.groups, used), self._used_classes(panes)
-        return {"tasks": tasks, "cohorts": cohorts, "classes": classes, "watched": watched} | self.trials.collect()
+        summed = {"tasks": tasks, "cohorts": cohorts, "classes": classes, "watched": watched}
+        return summed | followed | self.trials.collect()
 
     def _used_classes(self, every: Iterable[Mapping[str, Any]]) -> Columns:
         """Hashes and numbers of the classes that are in pairs of actual and predicted class."""
@@ -110,7 +112,7 @@ class Measures:
         for task, summarizer in self._summarizers.items():
             summarizer.panes.merge(collected["tasks"][task], cohorts, bins)
         self.trials.merge(collected)
-        self.watched.merge(collected["watched"], cohorts, bins)
+        self.watched.merge(collected["watched"] | {"followed": collected["followed"]}, cohorts, bins)
         self.delays.merge(collected["watched"]["delays"])
 
     def _adopt(self, classes: Columns) -> Ints:

@@ -32,7 +32,7 @@ class Watch:
     """
     What is watched of one model.
 
-    `columns` has those that are declared, one for each assertion about single predictions, and two of late labels.
+    `columns` has those that are declared, one for each assertion, and two of late labels.
 
     `number` is the model's place in the configuration; `share` the share of requests whose columns are looked at;
     `first` how many columns are watched of the models before it, so that each column has a number of its own;
@@ -57,12 +57,17 @@ class Watch:
         """Number of each column among the sums of all models; 0 is none of a column."""
         return {name: self.first + place for place, name in enumerate(self.columns, 1)}
 
+    @property
+    def followed(self) -> tuple[Rule, ...]:
+        """The rules about several predictions."""
+        return tuple(rule for rule in self.rules if not isinstance(rule.check, Expect))
+
 
 def watches(config: Config) -> tuple[Watch, ...]:
     """Read the configuration: models that are watched, and those of which something is asserted."""
     found: list[Watch] = []
     first = 0
-    rules = [rule for rule in rules_of(config.assertions) if isinstance(rule.check, Expect)]
+    rules = rules_of(config.assertions)
     for number, model in enumerate(config.models.values()):
         mine = tuple(rule for rule in rules if rule.model == model.name)
         declared = watch_of(config, model.name)

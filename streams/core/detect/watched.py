@@ -21,6 +21,7 @@ from streams.core.columns import Columns, Hashes, Ints, Mask, length, take
 from streams.core.detect.assertion_watch import bins_of as verdict_bins
 from streams.core.detect.column_sums import ColumnSums, Entries
 from streams.core.detect.error_sample import NO_ERRORS, Errors, ErrorSample, errors_of
+from streams.core.detect.following import Following
 from streams.core.detect.grid import bins_of, category_bins
 from streams.core.detect.measuring import Measuring, Signal
 from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, PREFIX, Watch
@@ -73,6 +74,7 @@ class Watched:
         self._columns = ColumnSums()
         self._errors = ErrorSample({watch.model: watch.errors for watch in watches})
         self._texts = Texts()
+        self._following = Following(watches, tick, self._columns)
         self._next: dict[str, int] = {}
 
     def __bool__(self) -> bool:
@@ -97,8 +99,8 @@ class Watched:
         """
         Look at the columns of new predictions.
 
-        `places` are their rows in the table, `keys` the hashes of their requests, `rows` their `cohort`, `time` and
-        `weight`, all aligned.
+        `places` are their rows in the table, `keys` the hashes of their requests, `rows` their `cohort`, `time`,
+        `weight` and `id`, all aligned.
         """
         for watch in self._watches:
             chosen = np.flatnonzero((model == watch.number) & sampled(keys, watch.share))
@@ -107,6 +109,7 @@ class Watched:
                 some = chosen[start : start + step]
                 self._look(watch, read(table, places[some], watch.numbers, watch.centers), take(rows, some))
         self._check(table, places, rows)
+        self._following.see(table, places, keys, rows)
 
     def _check(self, table: pa.RecordBatch, places: Ints, rows: Columns) -> None:
         """Check the assertions about single predictions, all of them."""
@@ -171,6 +174,7 @@ class Watched:
             "columns": self._columns.collect(),
             "errors": self._errors.collect(),
             "texts": self._texts.collect(),
+            "followed": self._following.collect(),
         }
 
     def merge(self, collected: Mapping[str, Any], cohorts: Ints, bins: Any) -> None:
@@ -187,6 +191,7 @@ class Watched:
         self._columns.merge(collected["columns"])
         self._errors.merge(collected["errors"])
         self._texts.merge(collected["texts"])
+        self._following.merge(collected["followed"])
 
     def _pass_over(self, useless: Mapping[str, Any]) -> None:
         """Look at no tick of which some sums are of no use: what is left of it would look like a drop of traffic."""
@@ -210,6 +215,7 @@ class Watched:
 
     def take(self, watermark: int) -> list[Tick]:
         """Take out what became known in the ticks that the watermark has passed, by tick and model."""
+        self._following.advance(watermark)
         last = self._last() if watermark >= FOREVER else watermark // self._tick - 1
         found: dict[tuple[str, int], _Parts] = defaultdict(_Parts)
         self._take_predictions(found, last)
@@ -245,7 +251,7 @@ class Watched:
 
     def _last(self) -> int:
         """The last tick in which a prediction was made: that the events end is no outage, and labels come late."""
-        last = 0
+        last = self._following.latest  # a rule may be about other models' predictions, whose sums are elsewhere
         for one in self._summarizers.values():
             _, time, slot, _ = one.panes.live()
             made = one.panes.cells.read("0:predictions", slot).value() > 0
@@ -261,6 +267,7 @@ class Watched:
             "errors": self._errors.snapshot(),
             "texts": self._texts.snapshot(),
             "next": dict(self._next),
+            "followed": self._following.snapshot(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -274,6 +281,7 @@ class Watched:
         self._errors.restore(saved["errors"])
         self._texts.restore(saved["texts"])
         self._next = dict(saved["next"])
+        self._following.restore(saved["followed"])
 
 
 @dataclass
