@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from streams.config.models import Config
@@ -35,7 +34,7 @@ from streams.core.measures import Measures
 from streams.core.quality import slice_rows
 from streams.core.rows import rejected_rows
 from streams.core.runs import Runs
-from streams.core.sample import sample_rows, sampled
+from streams.core.sampling.stage import Sampling
 from streams.core.segment import EVERY_BUCKET, Segment
 from streams.core.watermark import FOREVER, NEVER, Watermarks
 from streams.sinks.clickhouse.rows import TableName
@@ -54,13 +53,15 @@ class Upstream:
     consumed. What has been summed up is in `measures`.
     """
 
-    def __init__(self, catalog: Catalog, measures: Measures, trail: int) -> None:
+    def __init__(self, catalog: Catalog, measures: Measures, trail: int, parts: int = 1) -> None:
+        """Begin empty; `parts` is how many such parts share the requests, if there is a number of each to keep."""
         self.catalog = catalog
         self.measures = measures
         self.watermarks = Watermarks(trail)
         self.read = 0
         self.changes = 0
-        self._intake = Intake(catalog)
+        self._sampling = Sampling(catalog, parts)
+        self._intake = Intake(catalog, self._sampling)
 
     def open(self, source: str) -> None:
         """Declare an input: the watermark waits for it."""
@@ -84,9 +85,11 @@ class Upstream:
             self.watermarks.see(batch.source, latest(batch))
         if self._intake.joiner.sweep_is_due():
             yield from self.sweep()
+        yield from self._release(self.watermarks.value())
 
     def sweep(self, *, ended: bool = False) -> Rows:
         """Let go of what waited in vain; when the input has `ended`, nothing can wait for a prediction."""
+        yield from self._release(FOREVER if ended else self.watermarks.value())
         orphans = self._intake.sweep(self.watermarks.value(), ended=ended)
         if orphans is not None:
             yield "orphans", orphans
@@ -128,10 +131,12 @@ class Upstream:
         }
 
     def _sample(self, joined: Joined) -> Rows:
-        share = self.catalog.config.samples
-        chosen = np.sort(joined.rows[sampled(joined.keys, share)])
-        if len(chosen):
-            yield "samples", sample_rows(joined.batch, chosen, share)
+        for table in self._sampling.sample(joined.batch, joined.rows, joined.keys, joined.shares, joined.cohorts):
+            yield "samples", table
+
+    def _release(self, watermark: int) -> Rows:
+        for table in self._sampling.release(watermark):
+            yield "samples", table
 
     def _summarize(self, joined: Joined) -> None:
         for source, rows in joined.changes.items():
@@ -145,7 +150,7 @@ class Upstream:
     def head(self) -> dict[str, Any]:
         """Everything but the rows that wait, as nested dictionaries of plain data."""
         head = {"read": self.read, "changes": self.changes, "watermarks": self.watermarks.snapshot()}
-        return head | {"intake": self._intake.head()}
+        return head | {"intake": self._intake.head(), "sampling": self._sampling.head()}
 
     def changed(self) -> dict[str, Any]:
         """Return the content of a delta segment: the rows that wait, as far as they are new or changed."""
@@ -165,6 +170,7 @@ class Upstream:
         self.read, self.changes = head["read"], head["changes"]
         self.watermarks.restore(head["watermarks"])
         self._intake.restore(head["intake"], segments, swept)
+        self._sampling.restore(head["sampling"])
 
 
 class Downstream:

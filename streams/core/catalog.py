@@ -37,7 +37,9 @@ class Catalog:
         self.watches = watches(config)
         self.followed = _followed(config)
         dated = bool(self.watches) or any(one.delays for one in self.followed)
-        self.shape = Shape(frozenset(self.tasks), _places(config), self.docket.exposures, dated)
+        self.shape = Shape(
+            frozenset(self.tasks), _places(config), self.docket.exposures, dated, bool(config.sampling.models)
+        )
         self._seen = 0
         self._model_of_cohort: npt.NDArray[np.int64] = np.empty(0, np.int64)
 

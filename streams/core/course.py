@@ -26,7 +26,7 @@ OUTCOME_STATE = {
 }
 """What a prediction's row holds of the outcome that stands: its column, and the column of the outcome."""
 
-_HIDDEN = ("key", "check", "id", "flags", "revision", "outcome_time", "label_weight")
+_HIDDEN = ("key", "check", "id", "flags", "revision", "outcome_time", "label_weight", "share")
 
 _ROW_BITS = 32
 

@@ -39,13 +39,14 @@ class Shape:
     Which optional columns waiting predictions need.
 
     By the models' tasks, by how much of a ranking metrics see, and by whether there are experiments. `followed` says
-    whether a model is watched for change, or how long its labels take.
+    whether a model is watched for change, or how long its labels take; `sampled` whether raw events are kept by policy.
     """
 
     tasks: frozenset[Task]
     places: int = RANKING_PLACES
     exposures: Exposures | None = None
     followed: bool = False
+    sampled: bool = False
 
     @property
     def dated(self) -> bool:
@@ -77,9 +78,14 @@ class Shape:
             base |= {"ranking": (np.uint64, self.places)}
         if self.tasks - {"none"}:
             base |= {"label_weight": np.float64}
+        return base | self._asked_for()
+
+    def _asked_for(self) -> DTypes:
+        """Column types of what is declared beside models."""
+        asked: DTypes = {"share": np.float32} if self.sampled else {}
         if self.exposures is not None:
-            base |= {"arms": np.uint64, "bucket": np.uint8}  # exposure.py says what they mean
-        return base
+            asked |= {"arms": np.uint64, "bucket": np.uint8}  # exposure.py says what they mean
+        return asked
 
 
 def identify(table: pa.RecordBatch) -> Columns:
@@ -126,6 +132,7 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
         "value": lambda: np.full(len(table), np.nan),
         "label_weight": lambda: np.zeros(len(table)),
         "ranking": lambda: _ranking(table["ranking"], shape.places),
+        "share": lambda: np.ones(len(table), np.float32),  # until it is decided
         "arms": lambda: _arms(table, shape),
         "bucket": lambda: bucket_of(ids["unit"]),
     }

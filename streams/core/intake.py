@@ -13,12 +13,13 @@ import pyarrow as pa
 from streams.core.archive import Archive
 from streams.core.block import Batch, Block, Reject
 from streams.core.catalog import Catalog
-from streams.core.columns import Columns, Hashes, Ints, Mask, from_arrow, length, ordered, take
+from streams.core.columns import Columns, Floats, Hashes, Ints, Mask, from_arrow, length, ordered, take
 from streams.core.flatten import flatten_feedback, flatten_outcomes, flatten_predictions, identify, units_of
 from streams.core.join import MATCHED, Joiner, Orphans
 from streams.core.metric.base import Source
 from streams.core.rows import orphan_rows, record_texts
 from streams.core.runs import Runs
+from streams.core.sampling.stage import Sampling
 from streams.core.segment import Rows, Segment, assemble, key_range, pack
 from streams.core.validate import validate
 
@@ -28,21 +29,24 @@ class Joined:
     """
     What a batch came to: which of its events take part for the first time, and the changes they make, by source.
 
-    `rows` are the places of these events in the batch, `keys` the hashes of their requests.
+    `rows` are the places of these events in the batch, `keys` the hashes of their requests. Where policies sample,
+    `shares` are the probabilities with which they keep each, and `cohorts` whose they are (-1: not known yet).
     """
 
     batch: Batch
     rows: Ints
     keys: Hashes
     changes: Mapping[Source, Columns]
+    shares: Floats | None = None
+    cohorts: Ints | None = None
 
 
 class Intake:
     """The gate before the join, and the texts of what may become an orphan."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self.joiner = Joiner(catalog.shape, catalog.config.disorder, catalog.horizons)
+    def __init__(self, catalog: Catalog, sampling: Sampling) -> None:
+        self._catalog, self._sampling = catalog, sampling
+        self.joiner = Joiner(catalog.shape, catalog.config.disorder, catalog.horizons, sampling.follow)
         self.archive = Archive()
         self.tally: Counter[str] = Counter()
 
@@ -87,8 +91,16 @@ class Intake:
         """Replace everything; `swept` is the sequence of the last segment written before the last sweep."""
         self.archive = Archive()
         rows, sequences = assemble(segments, self._catalog.groups, self.archive, self._catalog.shape.exposures)
+        rows["predictions"] = self._shared(rows["predictions"])
         self.joiner.restore(head["joiner"], rows, {name: of <= swept for name, of in sequences.items()})
         self.tally = Counter(head["tally"])
+
+    def _shared(self, predictions: Columns) -> Columns:
+        """Predictions with the shares of what is sampled now: that of all where none was decided on."""
+        if not self._catalog.shape.sampled:
+            return {name: column for name, column in predictions.items() if name != "share"}
+        unknown = np.full(length(predictions), self._catalog.config.samples, np.float32)
+        return {"share": unknown} | predictions
 
     def _pack(self, rows: Rows) -> dict[str, Any]:
         return pack(rows, self._catalog.groups, self.archive, self._catalog.shape.exposures)
@@ -127,8 +139,12 @@ class Intake:
                 "bucket": rows["bucket"],
                 "unit": ids["unit"][chosen],
             }
+        shares = self._sampling.decide(batch.table, chosen, rows["cohort"]) if self._catalog.shape.sampled else None
+        if shares is not None:
+            rows["share"] = shares.astype(np.float32)
         labels, feedback = self.joiner.add_predictions(rows, known)
-        return Joined(batch, chosen, rows["key"], {"traffic": traffic, "label": labels, "feedback": feedback})
+        changes: Mapping[Source, Columns] = {"traffic": traffic, "label": labels, "feedback": feedback}
+        return Joined(batch, chosen, rows["key"], changes, shares, rows["cohort"])
 
     def _outcomes(self, batch: Batch, ids: Columns) -> Joined:
         rows = flatten_outcomes(batch.table, ids)
@@ -138,7 +154,7 @@ class Intake:
             return Joined(batch, chosen, rows["key"], {})
         changes = self.joiner.match_outcomes(rows, known)
         self._hold(self.joiner.outcomes, batch, rows, chosen)
-        return Joined(batch, chosen, rows["key"], {"label": changes})
+        return Joined(batch, chosen, rows["key"], {"label": changes}, *self._followed(rows))
 
     def _feedback(self, batch: Batch, ids: Columns) -> Joined:
         rows = flatten_feedback(batch.table, ids)
@@ -148,7 +164,14 @@ class Intake:
             return Joined(batch, chosen, rows["key"], {})
         changes = self.joiner.match_feedback(rows)
         self._hold(self.joiner.feedback, batch, rows, chosen)
-        return Joined(batch, chosen, rows["key"], {"feedback": changes})
+        return Joined(batch, chosen, rows["key"], {"feedback": changes}, *self._followed(rows))
+
+    def _followed(self, rows: Columns) -> tuple[Floats | None, Ints | None]:
+        """Return the shares of outcomes or feedback, and whose they are; that of all where no prediction is known."""
+        if "share" not in rows:
+            return None, None
+        cohorts, shares = rows.pop("of"), rows.pop("share")
+        return np.where(cohorts < 0, self._catalog.config.samples, shares), cohorts
 
     def _fresh(self, store: Runs, key: Hashes, identity: Hashes, repeats: str) -> tuple[Ints, Mask]:
         """Events not seen before, in the order of their keys, and of which of them the request was; counts the rest."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from streams.core.columns import Array, Columns, Hashes, Ints, Mask, concat, length, take
+from streams.core.columns import Array, Columns, Floats, Hashes, Ints, Mask, concat, length, take
 from streams.core.course import OUTCOME_STATE, Pairs, label_changes, label_rows
 from streams.core.flatten import FIRST_KIND_BIT, LABELLED, SHADOW, Shape, repeated
 from streams.core.link import (
@@ -55,10 +55,18 @@ class Joiner:
     """
     The stores of waiting predictions, outcomes and feedback, and the rules by which they meet.
 
-    `horizon_of` gives the label horizon (us) of each cohort number; `disorder` is in us.
+    `horizon_of` gives the label horizon (us) of each cohort number; `disorder` is in us. `follow`, where shares of
+    predictions are held, says with which probability the raw event of each pair is kept.
     """
 
-    def __init__(self, shape: Shape, disorder: int, horizon_of: Callable[[Array], Ints]) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        disorder: int,
+        horizon_of: Callable[[Array], Ints],
+        follow: Callable[[Columns, Columns], Floats] | None = None,
+    ) -> None:
+        self._follow = follow if "share" in shape.dtypes() else None
         self._held, self._dated = frozenset(shape.dtypes()), shape.dated
         self.predictions = Runs(shape.dtypes())
         self.outcomes = Runs(OUTCOME)
@@ -107,7 +115,7 @@ class Joiner:
         `known` says which rows have a request of which there are outcomes already.
         """
         rows["flags"] = np.zeros(length(rows), np.uint8)
-        rows = self._readable(rows)
+        given, rows = rows, self._readable(rows)
         query, at = self.predictions.find(rows["key"])
         predictions, events = self.predictions.take(at), take(rows, query)
         same = same_request(predictions, events)
@@ -120,6 +128,7 @@ class Joiner:
         matched = (rows["flags"] & MATCHED) != 0
         self._count_matched(take(rows, matched), known[matched])
         at, predictions, events = at[verdict.counts], take(predictions, verdict.counts), take(events, verdict.counts)
+        self._share(given, query[verdict.counts], predictions, events)
         changed, state, changes = self._settle(at, predictions, events)
         self.predictions.put(changed, state)
         return changes
@@ -134,10 +143,19 @@ class Joiner:
         rows["flags"][query[belongs]] |= np.uint8(MATCHED)
         rows["flags"][query[late]] |= np.uint8(LATE)
         self.tally["attributed"] += int(((rows["flags"] & MATCHED) != 0).sum())
-        at, predictions = at[belongs], take(predictions, belongs)
-        flags, changes = _attribute(at, predictions, take(events, belongs))
+        at, predictions, events = at[belongs], take(predictions, belongs), take(events, belongs)
+        self._share(rows, query[belongs], predictions, events)
+        flags, changes = _attribute(at, predictions, events)
         self.predictions.put(at, {"flags": flags})
         return changes
+
+    def _share(self, rows: Columns, query: Ints, predictions: Columns, events: Columns) -> None:
+        """Note with which probability raw events are kept, and whose they are: the largest of their predictions'."""
+        if self._follow is not None:
+            rows["share"] = np.zeros(length(rows))
+            np.maximum.at(rows["share"], query, self._follow(predictions, events))
+            rows["of"] = np.full(length(rows), -1)
+            rows["of"][query] = predictions["cohort"]
 
     def sweep(self, watermark: int, *, ended: bool = False) -> tuple[Orphans, Orphans]:
         """

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from streams.core.block import Batch
-from streams.core.columns import Array, Hashes, Ints, Mask, from_arrow
+from streams.core.columns import Array, Floats, Hashes, Ints, Mask, from_arrow
 from streams.core.flatten import request_of
 
-_TIME = pa.timestamp("us", tz="UTC")
+TIME = pa.timestamp("us", tz="UTC")
 _MAPS = ("attributes", "features", "assignments")
 
 
@@ -30,7 +30,7 @@ def sampled(keys: Hashes, share: float) -> Mask:
     return np.ones(len(keys), np.bool_) if below >= 2**64 else keys < np.uint64(below)
 
 
-def sample_rows(batch: Batch, rows: Ints, share: float) -> pa.Table:
+def sample_rows(batch: Batch, rows: Ints, share: Floats) -> pa.Table:
     """Rows of the `samples` table: these events, as JSON, with the joint probability of being there."""
     table = batch.table.take(pa.array(rows))
     absent = pa.nulls(len(table), pa.string()).fill_null("")
@@ -39,7 +39,7 @@ def sample_rows(batch: Batch, rows: Ints, share: float) -> pa.Table:
         {
             "type": pa.repeat(pa.scalar(batch.kind), len(table)),
             "request_id": request_of(table),
-            "event_time": table["event_time"].cast(_TIME),
+            "event_time": table["event_time"].cast(TIME),
             "model": table["model"] if named else absent,
             "version": table["version"] if named else absent,
             "payload": pa.array(_payloads(table), pa.string()),

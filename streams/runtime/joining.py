@@ -90,7 +90,7 @@ class Joining:
 
     def __post_init__(self) -> None:
         catalog = Catalog(self.config)
-        self.upstream = Upstream(catalog, Measures(catalog), self.config.disorder)
+        self.upstream = Upstream(catalog, Measures(catalog), self.config.disorder, self.config.kafka.partitions)
         for topic in self.inputs:
             self.upstream.open(self._source(topic))
             self.positions.setdefault(topic, 0)
