@@ -20,8 +20,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## judge two models on 336,776 real flights and show the result
-	@$(BIN)/streams demo
+demo: setup ## judge two models on 336,776 real flights and show the result (KEEP=0.05: of a twentieth of them)
+	@$(BIN)/streams demo $(if $(KEEP),--keep $(KEEP))
 
 kafka-demo: setup ## the same through Kafka, with two workers (needs a JDK of 17 or newer and Maven, or BROKERS=host:port)
 	@$(BIN)/python -m deploy.kafka_demo $(if $(BROKERS),--brokers $(BROKERS))

@@ -89,11 +89,18 @@ cli.add_command(power)
 
 @cli.command()
 @click.option("--dir", "directory", type=_path, default=Path(".streams/demo"), show_default=True, help="Where to work.")
-def demo(directory: Path) -> None:
+@click.option(
+    "--keep",
+    "share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    help="Share of the flights that is recorded.",
+)
+def demo(directory: Path, share: float) -> None:
     """Judge two models on all flights that left New York in 2013."""
     from streams.demo.run import run  # noqa: PLC0415 - the demo's libraries take a second to load
 
-    run(directory, Console())
+    run(directory, Console(), share)
 
 
 @cli.command(short_help="Run event files through the pipeline into a store.")

@@ -5,20 +5,40 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from streams.core.block import Block
+from streams.core.sampling.thinning import thinned
 from streams.demo.alerts import print_alerts
 from streams.demo.config import demo_config
 from streams.demo.flights import PACKAGE, require
-from streams.runtime.replay import open_files, replay
+from streams.runtime.replay import Source, open_files, replay
 from streams.sinks.clickhouse.store import open_store
 
 
-def run(directory: Path, console: Console) -> None:
+@dataclass(frozen=True)
+class Recorded:
+    """A source of which a share of the requests was recorded."""
+
+    source: Source
+    share: float
+
+    @property
+    def name(self) -> str:
+        """What rejects call it."""
+        return self.source.name
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield what was recorded."""
+        return (thinned(block, self.share) for block in self.source)
+
+
+def run(directory: Path, console: Console, share: float = 1.0) -> None:
     """
     Judge the two models on all flights of 2013 and print the result.
 
@@ -28,6 +48,8 @@ def run(directory: Path, console: Console) -> None:
         Where the events (`events/`, kept for the next time) and the store (`store/`) go.
     console
         Where progress and the report go.
+    share
+        How many of the requests are recorded, as if services sampled before they emit.
 
     Raises
     ------
@@ -43,11 +65,13 @@ def run(directory: Path, console: Console) -> None:
     with _bar(console, "two models, 336,776 flights") as progress:
         paths = events.write_events(directory / "events", progress)
     seconds = {"models and events": time.perf_counter() - started}
-    dsn = f"chdb://{quote(str((directory / 'store').resolve()))}"
+    store_name = "store" if share == 1 else f"store-{share:g}"  # a store is of one replay: others would mix with it
+    dsn = f"chdb://{quote(str((directory / store_name).resolve()))}"
     with open_store(dsn) as store:
         store.migrate()
         with _bar(console, "replay", events.EVENTS) as progress:
-            replayed = replay(demo_config(), open_files(paths), store, progress)
+            sources = [Recorded(source, share) for source in open_files(paths)]
+            replayed = replay(demo_config(), sources, store, progress)
         seconds["replay"] = replayed.seconds
         report.print_report(console, store.query, report.Run(replayed.counts, seconds, dsn))
         print_alerts(console, store.query)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from streams.core.block import Block, Reject
 from streams.core.catalog import Catalog
 from streams.core.intake import Intake, keep
+from streams.core.sampling.stage import Sampling
 from streams.core.watermark import NEVER
 from streams.pipeline import Pipeline
 from tests.core.making import Event, make_batch, make_config, prediction
@@ -38,7 +39,8 @@ def rejects(watermark: int, *times: int) -> list[Reject]:
     """Rejects of predictions that come at a watermark; the first of them has the position 100."""
     events = [prediction(str(place), time) for place, time in enumerate(times)]
     block = Block("a", (make_batch("prediction", events),))
-    return Intake(Catalog(CONFIG)).admit(block, 100 * DAY, watermark)[1]
+    catalog = Catalog(CONFIG)
+    return Intake(catalog, Sampling(catalog)).admit(block, 100 * DAY, watermark)[1]
 
 
 def test_a_prediction_behind_its_horizon_is_too_late() -> None:
