@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaProducer
 from streams.codecs.registry import SchemaRegistry
 from streams.config.kafka import KafkaConfig
 from streams.emit.backlog import Backlog
+from streams.emit.loop import CourierLoop
 from streams.emit.outbox import Outbox, Parcel
 from streams.emit.reports import DropReports, in_words
 from streams.emit.sending import PATIENCE, PRODUCER, Sender, refused
@@ -34,7 +35,7 @@ LINGER = 0.01  # seconds between the first event of an idle time and its round: 
 STORE_SECONDS = 0.25  # how often what waits in memory is moved to the disk, where rounds do not do it sooner
 SYNC_STORES = 4  # every so many of these, the disk is told to make it safe
 _LOGGER = logging.getLogger("streams.emit")
-_new_loop = asyncio.new_event_loop
+_new_loop = CourierLoop
 
 
 @dataclass(frozen=True)

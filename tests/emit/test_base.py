@@ -8,11 +8,18 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
-from streams.core.block import FEEDBACK_KINDS
-from streams.emit import AsyncEmitter, Call, Feedback, Prediction, current_call
+from streams.codecs.registry import SchemaRegistry, default_schema_dir
+from streams.codecs.wire import decode_datums
+from streams.config import parse_config
+from streams.core.block import FEEDBACK_KINDS, EventType
+from streams.emit import AsyncEmitter, Call, Event, Feedback, Prediction, current_call
+from streams.emit.packing import Packed, encode, pack
+from streams.pipeline import Pipeline
 from streams.testing import MemoryEmitter
+from tests.driving import FAR_FUTURE
 from tests.emit.example_events import prediction
 
 
@@ -104,6 +111,38 @@ def test_a_crash_is_told_and_raised_on(emitter: MemoryEmitter) -> None:
         kind="crash",
     )
     assert crash.kind in FEEDBACK_KINDS
+
+
+CONFIG = """
+models:
+  m: {task: binary, positive: "1", label_horizon: 1d}
+"""
+
+
+def test_the_pipeline_counts_crashes(emitter: MemoryEmitter) -> None:
+    """A crash finds its prediction, which a binary model may leave without a score: nothing is rejected."""
+    with emitter.measure("m", "1") as call:
+        call.score = 0.5
+    for _ in range(2):
+        with pytest.raises(Broken), emitter.measure("m", "1"):
+            raise Broken
+    events: list[Event] = [*emitter.predictions, *emitter.feedback]
+    registry = SchemaRegistry.load(default_schema_dir())
+    values = [encode(kind, [data], 1, registry).values[0] for kind, data in map(kind_and_data, events)]
+    pipeline = Pipeline(parse_config(CONFIG, "config.yaml"))
+    pipeline.open("topic")
+    list(pipeline.process(decode_datums(values, "topic", np.arange(len(values)), registry), FAR_FUTURE))
+    pipeline.close("topic")
+    list(pipeline.flush(ended=True))
+    counts = pipeline.counts()
+
+    assert (counts["read"], counts["attributed"], counts["rejected"]) == (5, 2, 0)
+
+
+def kind_and_data(event: Event) -> tuple[EventType, bytes]:
+    packed = pack(event)
+    assert isinstance(packed, Packed)
+    return packed.kind, packed.data
 
 
 @pytest.mark.parametrize("ending", [asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit])
