@@ -70,6 +70,42 @@ def test_what_was_flushed_outlives_the_emitter(tmp_path: Path) -> None:
     assert left_in(tmp_path) == events
 
 
+def test_a_loss_of_power_costs_nothing_that_was_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each file only what the disk was told to make safe is left, and of names those in directories made safe."""
+    safe: dict[Path, bytes] = {}
+    named: set[Path] = set()
+    fsync = os.fsync
+
+    def watched(file: int) -> None:
+        path = Path(f"/proc/self/fd/{file}").readlink()
+        if path.is_dir():
+            named.update(path.iterdir())
+        else:
+            safe[path] = path.read_bytes()
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr("streams.emit.courier.SYNC_STORES", 1 << 30)  # nothing is made safe but by a flush
+    spool, after = tmp_path / "spool", tmp_path / "after"
+    emitter = offline(spool)
+    flushed = []
+    for round_ in range(8):  # each of several writes, between which a file may end
+        for number in range(1_000 * round_, 1_000 * round_ + 400):
+            emitter.emit(prediction(number, label="x" * 1_000))
+            flushed.append(f"p{number}")
+        assert emitter.flush(WAITS)
+    left = {path: data for path, data in safe.items() if {path, path.parent} <= named}
+    for path, data in left.items():
+        copy = after / path.relative_to(spool)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(data)
+    emitter.emit(prediction(9_999))
+    emitter.close(0)
+
+    assert len(left) >= 2
+    assert names_in(after) == flushed
+
+
 def test_the_next_emitter_has_what_was_left(tmp_path: Path) -> None:
     """Its account counts it as inherited, and leaves it again where it cannot deliver it either."""
     for number in range(3):
@@ -191,7 +227,7 @@ def test_ten_minutes_without_a_broker_cost_bounded_memory(
     emitter.close(0)
     stats = emitter.stats()
 
-    assert given > 5_000
+    assert given > 1_000
     assert stats.emitted + drops(stats).get("full", 0) == given
     assert stats.emitted == stats.queued + sum(stats.dropped[reason] for reason in ("failed", "evicted"))
     assert peak < 8 << 20
@@ -263,8 +299,10 @@ emitter.emit(prediction(0))
 emitter.flush(60)
 child = os.fork()
 if child == 0:
+    files = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    shared = sum(os.readlink(file).startswith(sys.argv[2]) for file in files if os.path.exists(file))
     emitter.emit(prediction(10))
-    print(json.dumps([emitter.flush(60), emitter.stats().queued]), flush=True)
+    print(json.dumps([emitter.flush(60), emitter.stats().queued, shared]), flush=True)
     os._exit(0)
 os.waitpid(child, 0)
 emitter.emit(prediction(1))
@@ -284,7 +322,7 @@ def test_a_forked_child_has_a_journal_of_its_own(tmp_path: Path) -> None:
     child, parent = map(json.loads, done.stdout.splitlines())
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert child == [True, 1]
+    assert child == [True, 1, 0]
     assert parent == [True, 2, 1]
     assert sorted(names_in(tmp_path)) == ["p0", "p1", "p10"]
 

@@ -135,7 +135,7 @@ def test_after_ten_minutes_without_a_broker_everything_arrives(
     drained(emitter)
     emitter.close(WAITS)
 
-    assert given > 1_000
+    assert given > 100
     assert (waited.queued, waited.confirmed) == (given, 0)
     assert sum(emitter.stats().dropped.values()) == 0
     assert seen(kafka) == wanted(given)
