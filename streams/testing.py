@@ -7,14 +7,15 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from streams.emit.backlog import DROP_REASONS, DropReason, Stats
+from streams.emit.base import BaseEmitter
 from streams.emit.emitter import CLOSE_SECONDS
 from streams.emit.events import Event, Feedback, Outcome, Prediction
-from streams.emit.packing import Refusal, pack
+from streams.emit.packing import Refusal, unpack
 
 
-class MemoryEmitter:
+class MemoryEmitter(BaseEmitter):
     """
-    Has the methods of `Emitter`, refuses what that would refuse, and keeps the rest, in the order of emission.
+    Has the methods of `Emitter`, refuses what that would refuse, and keeps copies of the rest, in their order.
 
     Give it to the code under test, and look at `predictions`, `outcomes` and `feedback` afterwards. For code on
     asyncio, `AsyncEmitter.around(MemoryEmitter())`. Everything taken counts as confirmed at once.
@@ -36,14 +37,14 @@ class MemoryEmitter:
 
     def emit(self, event: Event) -> bool:
         """Keep an event, or drop and count it; says which."""
-        packed = pack(event)
-        if isinstance(packed, Refusal):
-            self._dropped[packed.reason] += 1
-            self._refusal = packed.detail
+        admitted = self._admit(event)
+        if isinstance(admitted, Refusal):
+            self._dropped[admitted.reason] += 1
+            self._refusal = admitted.detail
         elif self._is_closed:
             self._dropped["closed"] += 1
         else:
-            self._keep(event)
+            self._keep(unpack(admitted))
             return True
         return False
 

@@ -7,18 +7,26 @@ What services import to emit events: typed events, and emitters that never slow 
 from __future__ import annotations
 
 from streams.config.kafka import KafkaConfig
+from streams.emit.asynchronous import AsyncEmitter
 from streams.emit.backlog import DropReason, Stats
-from streams.emit.emitter import AsyncEmitter, Emitter
+from streams.emit.base import Call, current_call
+from streams.emit.disabled import NoEmitter
+from streams.emit.emitter import Emitter
 from streams.emit.events import Event, Feedback, Outcome, Prediction
+from streams.emit.spool import Spool
 
 __all__ = [
     "AsyncEmitter",
+    "Call",
     "DropReason",
     "Emitter",
     "Event",
     "Feedback",
     "KafkaConfig",
+    "NoEmitter",
     "Outcome",
     "Prediction",
+    "Spool",
     "Stats",
+    "current_call",
 ]

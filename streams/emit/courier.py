@@ -13,33 +13,44 @@ import asyncio
 import logging
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.codecs.registry import SchemaRegistry
 from streams.config.kafka import KafkaConfig
-from streams.core.block import EVENT_TYPES
-from streams.emit.backlog import Backlog, Stats
-from streams.emit.packing import Messages, Packed, encode
+from streams.emit.backlog import Backlog
+from streams.emit.loop import CourierLoop
+from streams.emit.outbox import Outbox, Parcel
+from streams.emit.reports import DropReports, in_words
+from streams.emit.sending import PATIENCE, PRODUCER, Sender, refused
+from streams.emit.spool import Spool
 from streams.errors import StreamsError
 from streams.runtime.kafka import FIRST_BACKOFF, LAST_BACKOFF, connected
-from streams.runtime.topics import EVENT_TOPICS
 
 LINGER = 0.01  # seconds between the first event of an idle time and its round: it fills, and waking costs the caller
-PATIENCE = 10.0  # seconds, until what a broker does not answer is called a problem
-_PRODUCER: Mapping[str, Any] = MappingProxyType(
-    # A round in one partition is one batch, and must fit: it has 256 KiB, or is one event of at most 1 MiB.
-    {"acks": "all", "enable_idempotence": True, "compression_type": "zstd", "max_batch_size": 4 << 20}
-)
+STORE_SECONDS = 0.25  # how often what waits in memory is moved to the disk, where rounds do not do it sooner
+SYNC_STORES = 4  # every so many of these, the disk is told to make it safe
 _LOGGER = logging.getLogger("streams.emit")
+_new_loop = CourierLoop
 
-Sending = tuple[str, int, BatchBuilder]
+
+@dataclass(frozen=True)
+class Route:
+    """
+    What a courier needs to know.
+
+    `settings` are those of aiokafka's clients, and `report_seconds` is how often drops are told, if there are any.
+    """
+
+    kafka: KafkaConfig
+    settings: Mapping[str, Any]
+    registry: SchemaRegistry
+    report_seconds: float
+    spool: Spool | None
 
 
 class Courier:
@@ -48,44 +59,27 @@ class Courier:
 
     Parameters
     ----------
-    kafka : KafkaConfig
-        Brokers and prefix of the topics.
-    settings : Mapping
-        Those of aiokafka's clients.
-    registry : SchemaRegistry
-        Schemas of the messages.
-    report_seconds : float
-        How often drops are logged, if there are any.
+    route : Route
+        Where to.
     backlog : Backlog
         Where events wait.
     singly : bool
-        Encode one by one: where a parent has encoded many at once before it forked, the child waits for ever for
-        threads of pyruhvro that only the parent has.
+        Encode one by one, as a child must whose parent has encoded before it forked.
     """
 
-    def __init__(
-        self,
-        kafka: KafkaConfig,
-        settings: Mapping[str, Any],
-        registry: SchemaRegistry,
-        report_seconds: float,
-        backlog: Backlog,
-        *,
-        singly: bool,
-    ) -> None:
+    def __init__(self, route: Route, backlog: Backlog, *, singly: bool) -> None:
+        self._route = route
         self._backlog = backlog
-        self._singly = singly
-        self._kafka = kafka
-        self._settings = settings
-        self._registry = registry
-        self._report_seconds = report_seconds
-        self._reported: Mapping[Any, int] = Counter()
-        self._round: list[Packed] = []  # taken, and not yet handed to a producer
+        self._outbox = Outbox(backlog, route.spool)
+        self._sender = Sender(route.kafka, route.registry, singly=singly)
+        self._logged, self._reports = DropReports(), DropReports()
+        self._owes_report = False
+        self._parcel: Parcel | None = None  # taken, and not yet handed to a producer
         self._sleeps = False
         self._stops = False
         self._until = 0.0
-        self._awake, self._stopping = asyncio.Event(), asyncio.Event()
-        self._loop = asyncio.new_event_loop()
+        self._awake, self._stopping, self._syncs = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._loop = _new_loop()
         self._thread = threading.Thread(target=self._run, name="streams-emit", daemon=True)
 
     def start(self) -> Self:
@@ -103,8 +97,12 @@ class Courier:
             self._sleeps = False
             self._call(self._awake)
 
+    def sync(self) -> None:
+        """Have what waits made safe on the disk, if there is one."""
+        self._call(self._syncs)
+
     def stop(self, timeout: float) -> None:
-        """Deliver what waits for at most `timeout` seconds, give up the rest, and wait until the thread has ended."""
+        """Deliver what waits for at most `timeout` seconds, leave the rest, and wait until the thread has ended."""
         self._until = time.monotonic() + timeout
         self._stops = True
         self._call(self._awake)
@@ -112,6 +110,10 @@ class Courier:
         self._thread.join(timeout + PATIENCE)
         if self._thread.is_alive():  # held up by something outside of us; the account is closed all the same
             self._backlog.abandon()
+
+    def forget(self) -> None:
+        """Close what a forked child shares with its parent, in the child."""
+        self._outbox.forget()
 
     def _call(self, event: asyncio.Event) -> None:
         with suppress(RuntimeError):  # the loop has ended, and nothing is left to be told
@@ -122,20 +124,23 @@ class Courier:
             runner.run(self._work())
 
     async def _work(self) -> None:
+        self._outbox.adopt()
+        beside: list[Coroutine[Any, Any, None]] = [self._report_regularly()]
+        beside += [self._store_regularly()] if self._route.spool is not None else []
+        others = {asyncio.create_task(each) for each in beside}
         delivering = asyncio.create_task(self._deliver())
-        reporting = asyncio.create_task(self._report_regularly())
         await self._stopping.wait()
         await asyncio.wait({delivering}, timeout=max(0.0, self._until - time.monotonic()))
-        self._backlog.abandon()
-        delivering.cancel()
-        reporting.cancel()
-        await asyncio.wait({delivering, reporting})
-        self._report()
+        for task in {delivering, *others}:
+            task.cancel()
+        await asyncio.wait({delivering, *others})
+        self._outbox.leave(self._reports.events(self._backlog.stats()))
+        self._log_drops()
 
     async def _deliver(self) -> None:
         """Deliver until the emitter is closed and nothing waits."""
         pause = FIRST_BACKOFF
-        while self._backlog.waits() or self._round or not self._stops:
+        while self._has_work() or not self._stops:
             before = self._backlog.stats().confirmed
             # Whatever happens in there must not end the thread: it is told, and tried again.
             (problem,) = await asyncio.gather(self._session(), return_exceptions=True)
@@ -147,19 +152,25 @@ class Courier:
 
     async def _session(self) -> None:
         """Deliver with one producer; raises what it ends with."""
-        producer = AIOKafkaProducer(**self._settings, **_PRODUCER)
-        async with connected(producer, producer.stop, self._kafka.brokers, PATIENCE):
-            while await self._something_waits():
+        producer = AIOKafkaProducer(**self._route.settings, **PRODUCER)
+        async with connected(producer, producer.stop, self._route.kafka.brokers, PATIENCE):
+            while await self._something_to_do():
                 await self._deliver_round(producer)
+                await self._deliver_reports(producer)
 
-    async def _something_waits(self) -> bool:
-        """Wait for events; False once the emitter is closed and none is left."""
-        while not (self._round or self._backlog.waits()):
+    def _has_work(self) -> bool:
+        if self._stops and self._reports.news(self._backlog.stats()):
+            self._owes_report = True
+        return self._parcel is not None or self._outbox.waits() or self._owes_report
+
+    async def _something_to_do(self) -> bool:
+        """Wait for events, or for drops that are to be told; False once the emitter is closed and none is left."""
+        while not self._has_work():
             if self._stops:
                 return False
             self._awake.clear()
             self._sleeps = True  # before looking again: who adds an event looks at this afterwards
-            if not self._backlog.waits():
+            if not self._has_work():
                 await self._awake.wait()
             self._sleeps = False
             if not self._stops:
@@ -167,66 +178,54 @@ class Courier:
         return True
 
     async def _deliver_round(self, producer: AIOKafkaProducer) -> None:
-        """Send the next events and wait until each is settled. Raises StreamsError if some were refused."""
-        self._round = self._round or self._backlog.take()
-        sendings = [each for found in await self._messages(producer) for each in _fill(producer, *found)]
-        # The topics are known, and nothing is on its way: handing over does not wait, and cannot fail half way.
-        sent = [(await producer.send_batch(batch, topic, partition=to), batch) for topic, to, batch in sendings]
-        events, self._round = self._round, []
-        await asyncio.wait([delivery for delivery, _ in sent])
-        refused = [(error, batch.record_count()) for delivery, batch in sent if (error := delivery.exception())]
-        self._backlog.settle(events, sum(count for _, count in refused))
-        if refused:
-            raise StreamsError(f"the brokers refused a delivery: {refused[0][0]}")
+        """Send the next events and wait until they are settled. Raises StreamsError if some were refused."""
+        if self._parcel is None:
+            self._parcel = self._outbox.take()
+        if self._parcel is None:
+            return
+        sent = await self._sender.hand_over(producer, self._parcel.round.events)
+        parcel, self._parcel = self._parcel, None
+        errors = await refused(sent)
+        self._outbox.settle(parcel, sum(count for _, count in errors))
+        if errors:
+            raise StreamsError(f"the brokers refused a delivery: {errors[0][0]}")
         self._backlog.problem = None
 
-    async def _messages(self, producer: AIOKafkaProducer) -> list[tuple[str, Messages]]:
-        """Encode the round, by topic."""
-        found = []
-        for kind in EVENT_TYPES:
-            if packed := [event.data for event in self._round if event.kind == kind]:
-                topic = f"{self._kafka.prefix}.{EVENT_TOPICS[kind]}"
-                partitions = await self._partitions(producer, topic)
-                found.append((topic, encode(kind, packed, partitions, self._registry, self._singly)))
-        return found
-
-    async def _partitions(self, producer: AIOKafkaProducer, topic: str) -> int:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return len(await producer.partitions_for(topic))
-        except TimeoutError:
-            where = ", ".join(self._kafka.brokers)
-            raise StreamsError(f"no broker at {where} knows topic {topic}; do `streams topics apply`") from None
+    async def _deliver_reports(self, producer: AIOKafkaProducer) -> None:
+        """Tell what was dropped, if it is time. What is not taken is told the next time, under the same id."""
+        if self._owes_report:
+            self._owes_report = False
+            stats = self._backlog.stats()
+            if errors := await refused(await self._sender.hand_over(producer, self._reports.events(stats))):
+                raise StreamsError(f"the brokers refused a report of drops: {errors[0][0]}")
+            self._reports.told(stats)
 
     async def _report_regularly(self) -> None:
         while True:
-            await asyncio.sleep(self._report_seconds)
-            self._report()
+            await asyncio.sleep(self._route.report_seconds)
+            self._log_drops()
+            self._outbox.adopt()
+            self._owes_report = bool(self._reports.news(self._backlog.stats()))
+            if self._has_work():
+                self._awake.set()
 
-    def _report(self) -> None:
-        """Log what was dropped since the last report, in one line."""
+    def _log_drops(self) -> None:
+        """Log what was dropped since the last time, in one line."""
         stats = self._backlog.stats()
-        drops = {reason: count - self._reported[reason] for reason, count in stats.dropped.items()}
-        self._reported = stats.dropped
-        if any(drops.values()):
-            _LOGGER.warning("%s", _drops_in_words(drops, stats))
+        if drops := self._logged.news(stats):
+            _LOGGER.warning("%s", in_words(drops, stats))
+        self._logged.told(stats)
 
-
-def _fill(producer: AIOKafkaProducer, topic: str, messages: Messages) -> list[Sending]:
-    """Put messages into one batch a partition, in their order."""
-    batches: dict[int, BatchBuilder] = {}
-    for row, to in enumerate(messages.partitions.tolist()):
-        batch = batches.get(to) or batches.setdefault(to, producer.create_batch())
-        if batch.append(timestamp=None, key=messages.keys[row], value=messages.values[row]) is None:
-            raise StreamsError(f"a round of {len(messages.keys)} messages does not fit a batch for {topic}")
-    for batch in batches.values():
-        batch.close()
-    return [(topic, to, batch) for to, batch in batches.items()]
-
-
-def _drops_in_words(drops: Mapping[Any, int], stats: Stats) -> str:
-    words = ", ".join(f"{count:,} {reason}" for reason, count in drops.items() if count)
-    text = f"dropped {sum(drops.values()):,} events: {words}; {stats.queued:,} wait"
-    if drops["invalid"] or drops["too_large"]:
-        text += f"; last refused: {stats.refusal}"
-    return text + (f"; not delivering: {stats.problem}" if stats.problem else "")
+    async def _store_regularly(self) -> None:
+        """Move what waits to the disk while delivering is held up, and make it safe when asked to, and regularly."""
+        stores = 0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STORE_SECONDS):
+                    await self._syncs.wait()
+            stores += 1
+            if self._syncs.is_set() or stores % SYNC_STORES == 0:
+                self._syncs.clear()
+                self._outbox.sync()
+            else:
+                self._outbox.store()

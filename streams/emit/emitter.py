@@ -1,12 +1,11 @@
 """
-The emitters: `emit` checks, copies and queues an event in some microseconds; a thread of its own does the rest.
+The emitter: `emit` checks, copies and queues an event in some microseconds; a thread of its own does the rest.
 
 After a fork, the child's emitter begins anew: it counts from zero, and what the parent had queued stays the parent's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
@@ -17,14 +16,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.config.kafka import KafkaConfig
 from streams.emit.backlog import Backlog, Stats
-from streams.emit.courier import Courier
+from streams.emit.base import BaseEmitter
+from streams.emit.courier import Courier, Route
 from streams.emit.events import Event
-from streams.emit.packing import Refusal, pack
+from streams.emit.packing import Refusal
+from streams.emit.spool import Spool, check
 from streams.runtime.kafka import client_settings
 
 MAX_EVENTS = 100_000
@@ -34,23 +35,7 @@ REPORT_SECONDS = 30.0
 _LOGGER = logging.getLogger("streams.emit")
 
 
-class AnyEmitter(Protocol):
-    """What a service does with an emitter: `Emitter`, and `streams.testing.MemoryEmitter` in its tests."""
-
-    def emit(self, event: Event) -> bool:
-        """Take an event, or drop it."""
-
-    def flush(self, timeout: float) -> bool:
-        """Wait until what was taken is settled."""
-
-    def close(self, timeout: float = CLOSE_SECONDS) -> bool:
-        """Deliver what waits, and end."""
-
-    def stats(self) -> Stats:
-        """Return the account."""
-
-
-class Emitter:
+class Emitter(BaseEmitter):
     """
     Emits events from any thread, and neither blocks nor raises whatever becomes of them.
 
@@ -65,13 +50,15 @@ class Emitter:
         Where the password is, if not in the process's environment.
     max_events, max_bytes : int
         What may wait for its confirmation; events that come when it is full are dropped.
+    spool : Spool, optional
+        Where events are kept on disk until they are confirmed. Without one they are in memory only.
     report_seconds : float
-        Drops are logged no more often than this.
+        Drops are logged, and reported as events, no more often than this.
 
     Raises
     ------
     UsageError
-        A password or certificate that the configuration names is not there.
+        A password or certificate that the configuration names is not there, or the spool's directory cannot be used.
     """
 
     def __init__(
@@ -81,12 +68,16 @@ class Emitter:
         *,
         max_events: int = MAX_EVENTS,
         max_bytes: int = MAX_BYTES,
+        spool: Spool | None = None,
         report_seconds: float = REPORT_SECONDS,
     ) -> None:
         settings = client_settings(kafka, os.environ if environ is None else environ)
         registry = SchemaRegistry.load(default_schema_dir())
+        self._is_on_disk = spool is not None
+        if spool is not None:
+            check(spool)
         self._new_backlog = partial(Backlog, max_events, max_bytes)
-        self._new_courier = partial(Courier, kafka, settings, registry, report_seconds)
+        self._new_courier = partial(Courier, Route(kafka, settings, registry, report_seconds, spool))
         self._of_parents: list[Courier | None] = []
         self._is_closed = False
         self._begin()
@@ -104,18 +95,20 @@ class Emitter:
         # The parent's courier is kept, for to collect it would close what parent and child share; only its thread is
         # the parent's alone.
         self._of_parents.append(self._courier)
+        if self._courier is not None:
+            self._courier.forget()
         self._begin()
         if self._is_closed:
             self._backlog.close()
 
     def emit(self, event: Event) -> bool:
         """Take an event, or drop and count it; returns at once and says which. Raises nothing."""
-        packed = pack(event)
-        if isinstance(packed, Refusal):
-            self._backlog.refuse(packed.reason, packed.detail)
+        admitted = self._admit(event)
+        if isinstance(admitted, Refusal):
+            self._backlog.refuse(admitted.reason, admitted.detail)
             taken = False
         else:
-            taken = self._backlog.add(packed)
+            taken = self._backlog.add(admitted)
         courier = self._courier or self._start()
         if courier is not None:
             courier.wake()
@@ -137,13 +130,20 @@ class Emitter:
         return self._courier
 
     def flush(self, timeout: float) -> bool:
-        """Wait for at most `timeout` seconds until all events taken before are confirmed or failed; say if they are."""
+        """
+        Wait for at most `timeout` seconds until all events taken before are settled; say if they are.
+
+        They are when they are confirmed or failed or, with a spool, on disk, where they survive a loss of power.
+        """
+        if self._is_on_disk and (courier := self._courier or self._start()) is not None:
+            courier.sync()
         return self._backlog.wait(timeout)
 
     def close(self, timeout: float = CLOSE_SECONDS) -> bool:
         """
         Deliver what waits, for at most `timeout` seconds, and take nothing more; say if nothing was given up.
 
+        What still waits then is given up or, with a spool, left on disk for the next emitter that uses it.
         Connections are ended after that, which takes some seconds more where a broker does not answer.
         """
         self._is_closed = True
@@ -156,7 +156,7 @@ class Emitter:
         else:
             courier.stop(timeout)
         atexit.unregister(self.close)
-        return self._backlog.stats().dropped["failed"] == failed
+        return self._backlog.stats().dropped["failed"] == failed and self._backlog.wait(0)
 
     def stats(self) -> Stats:
         """Return the account of all events that were given to this emitter, in this process."""
@@ -167,59 +167,6 @@ class Emitter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-class AsyncEmitter:
-    """
-    The same for services on asyncio: `emit` is no coroutine, as it never waits; `flush` and `close` are.
-
-    Delivery is in a thread all the same, so that encoding does not hold up the service's loop. Takes what `Emitter`
-    takes.
-    """
-
-    def __init__(
-        self,
-        kafka: KafkaConfig,
-        environ: Mapping[str, str] | None = None,
-        *,
-        max_events: int = MAX_EVENTS,
-        max_bytes: int = MAX_BYTES,
-        report_seconds: float = REPORT_SECONDS,
-    ) -> None:
-        self._emitter: AnyEmitter = Emitter(
-            kafka, environ, max_events=max_events, max_bytes=max_bytes, report_seconds=report_seconds
-        )
-
-    @classmethod
-    def around(cls, emitter: AnyEmitter) -> Self:
-        """Return one that emits with another emitter, such as a `MemoryEmitter` in a test."""
-        made = cls.__new__(cls)
-        made._emitter = emitter  # noqa: SLF001 - its own
-        return made
-
-    def emit(self, event: Event) -> bool:
-        """Take an event, or drop and count it; returns at once and says which. Raises nothing."""
-        return self._emitter.emit(event)
-
-    async def flush(self, timeout: float) -> bool:  # noqa: ASYNC109 - the caller's loop goes on meanwhile
-        """Wait for at most `timeout` seconds until all events taken before are confirmed or failed; say if they are."""
-        return await asyncio.to_thread(self._emitter.flush, timeout)
-
-    async def close(self, timeout: float = CLOSE_SECONDS) -> bool:  # noqa: ASYNC109
-        """Deliver what waits, for at most `timeout` seconds, and take nothing more; say if nothing was given up."""
-        return await asyncio.to_thread(self._emitter.close, timeout)
-
-    def stats(self) -> Stats:
-        """Return the account of all events that were given to this emitter, in this process."""
-        return self._emitter.stats()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        await self.close()
 
 
 def _begin_anew_in_children(emitter: weakref.ref[Emitter]) -> None:

@@ -31,11 +31,12 @@ MAX_PACKED_BYTES = MAX_RECORD_BYTES - (16 << 10)
 """As a message, an event may be larger than packed: by 7 bytes for a number of its features, and some for the rest."""
 
 _SHOWN = 200  # characters of a detail
-_KINDS: Mapping[type, EventType] = MappingProxyType(
-    {Prediction: "prediction", Outcome: "outcome", Feedback: "feedback"}
+EVENT_CLASSES: Mapping[EventType, type[Event]] = MappingProxyType(
+    {"prediction": Prediction, "outcome": Outcome, "feedback": Feedback}
 )
+_KINDS: Mapping[type, EventType] = MappingProxyType({class_: kind for kind, class_ in EVENT_CLASSES.items()})
 _DECODERS: Mapping[EventType, msgspec.msgpack.Decoder[Event]] = MappingProxyType(
-    {kind: msgspec.msgpack.Decoder(type_) for type_, kind in _KINDS.items()}
+    {kind: msgspec.msgpack.Decoder(class_) for kind, class_ in EVENT_CLASSES.items()}
 )
 _NUMBERED = re.compile(r"\$\[(\d+)\]")
 
@@ -81,6 +82,11 @@ def pack(event: Event) -> Packed | Refusal:
     if isinstance(checked, Prediction) and _most_keys(checked) > MAX_MAP_KEYS:
         return Refusal("too_large", f"{kind}: a map of {_most_keys(checked)} keys, at most {MAX_MAP_KEYS} are taken")
     return Packed(kind, data)
+
+
+def unpack(packed: Packed) -> Event:
+    """Return a copy of the event that was packed."""
+    return _DECODERS[packed.kind].decode(packed.data)
 
 
 def encode(

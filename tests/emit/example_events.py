@@ -66,6 +66,6 @@ def prediction(number: int = 0, **fields: Any) -> Prediction:
     return Prediction(**(known | fields))
 
 
-def nowhere(port: int) -> KafkaConfig:
+def nowhere(port: int, host: str = "127.0.0.1") -> KafkaConfig:
     """Return a configuration whose broker is away."""
-    return KafkaConfig(brokers=(f"127.0.0.1:{port}",))
+    return KafkaConfig(brokers=(f"{host}:{port}",))

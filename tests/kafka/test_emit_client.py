@@ -67,7 +67,8 @@ def prediction(name: str, **fields: Any) -> Prediction:
 
 
 def ids(kafka: KafkaConfig) -> Counter[str]:
-    return Counter(event["prediction_id"] for event in events_in(read(kafka, "prediction")))
+    """Return the predictions in the topic, but for reports of drops, by their ids."""
+    return Counter(event["prediction_id"] for event in events_in(read(kafka, "prediction")) if event["model"] == "m")
 
 
 def test_what_is_emitted_is_what_the_command_publishes(broker: Broker, kafka: KafkaConfig, tmp_path: Path) -> None:

@@ -1,0 +1,202 @@
+"""
+What all emitters have in common, and above all: measuring a call of a model, and telling of it with events.
+
+What the service raises is raised on as it is. What a call is given raises nothing, as with `emit`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, cast
+
+from streams.emit.events import Event, Feedback, Prediction
+from streams.emit.packing import Packed, Refusal, pack
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_current: ContextVar[Call] = ContextVar("streams.emit.current_call")
+
+
+class Call:
+    """
+    One call of a model, to be filled in while it runs; its event is emitted when it ends.
+
+    The attributes are the fields of `Prediction`, and have its defaults; `prediction_id` is one of its own unless the
+    service gives it another. `event_time` is the call's end and `latency_ms` its duration, by a clock that nobody sets.
+
+    An exception is a crash: there is feedback of the kind `crash` as well then, and the prediction has no latency,
+    since a model that fails fast is not a fast one. What ends a call from outside, such as the cancellation of an
+    asyncio task, is none, and nothing is emitted.
+    """
+
+    __slots__ = (
+        "_emit",
+        "_started",
+        "assignments",
+        "attributes",
+        "features",
+        "inclusion_probability",
+        "label",
+        "model",
+        "prediction_id",
+        "ranking",
+        "request_id",
+        "role",
+        "score",
+        "unit_id",
+        "version",
+    )
+
+    def __init__(self, emit: Callable[[Event], bool], model: str, version: str) -> None:
+        self._emit = emit
+        self._started = 0
+        self.model = model
+        self.version = version
+        self.prediction_id: str = uuid.uuid4().hex
+        self.request_id: str | None = None
+        self.role = "live"
+        self.unit_id: str | None = None
+        self.score: float | None = None
+        self.label: str | None = None
+        self.ranking: list[str] | None = None
+        self.attributes: dict[str, str] = {}
+        self.features: dict[str, float] = {}
+        self.assignments: dict[str, str] = {}
+        self.inclusion_probability = 1.0
+
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter_ns()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        took = (time.perf_counter_ns() - self._started) / 1e6
+        if error is None:
+            self._emit(self._prediction(took))
+        elif isinstance(error, Exception):
+            self._emit(self._prediction(None))
+            self._emit(self._crash())
+
+    def _prediction(self, latency_ms: float | None) -> Prediction:
+        return Prediction(
+            request_id=self.request_id,
+            prediction_id=self.prediction_id,
+            model=self.model,
+            version=self.version,
+            role=self.role,
+            unit_id=self.unit_id,
+            score=self.score,
+            label=self.label,
+            ranking=self.ranking,
+            attributes=self.attributes,
+            features=self.features,
+            latency_ms=latency_ms,
+            assignments=self.assignments,
+            inclusion_probability=self.inclusion_probability,
+        )
+
+    def _crash(self) -> Feedback:
+        return Feedback(
+            feedback_id=f"{self.prediction_id}/crash",
+            request_id=self.request_id,
+            prediction_id=self.prediction_id,
+            unit_id=self.unit_id,
+            kind="crash",
+        )
+
+
+class BaseEmitter(ABC):
+    """What every emitter does alike: let events in, and measure calls of models."""
+
+    @abstractmethod
+    def emit(self, event: Event) -> bool:
+        """Take an event, or drop and count it."""
+
+    def _admit(self, event: Event) -> Packed | Refusal:
+        """Let an event in: whatever is to become of it before anything is kept, becomes of it here. Raises nothing."""
+        return pack(event)
+
+    def measure(self, model: str, version: str, **fields: Any) -> Call:
+        """
+        Return a context in which a model is called; at its end the prediction is emitted.
+
+        Parameters
+        ----------
+        model, version : str
+            Those of the prediction.
+        **fields
+            Further fields of it that are known before the call, such as `request_id`, by the names of `Call`.
+
+        Raises
+        ------
+        AttributeError
+            A field is none of a call's.
+        """
+        call = Call(self.emit, model, version)
+        for name, value in fields.items():
+            setattr(call, name, value)
+        return call
+
+    def measured(self, model: str, version: str, **fields: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """
+        Return a decorator for a function, `async` or not, that calls a model: each of its calls is measured.
+
+        The function finds its call by `current_call()`. Takes what `measure` takes.
+
+        Raises
+        ------
+        TypeError
+            The function is a generator, of which nobody knows when it ends: use `measure` where it is consumed.
+        """
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+                raise TypeError(f"{function.__qualname__} is a generator; call `measure` where its items are consumed")
+            begin = functools.partial(self.measure, model, version, **fields)
+            wrap = _async if inspect.iscoroutinefunction(function) else _sync
+            return cast("Callable[P, R]", wrap(function, begin))
+
+        return decorate
+
+
+def current_call() -> Call:
+    """Return the call of the innermost function that is measured. Raises LookupError outside of one."""
+    try:
+        return _current.get()
+    except LookupError:
+        raise LookupError("no function that `measured` decorates is running here") from None
+
+
+def _sync(function: Callable[..., Any], begin: Callable[[], Call]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def measured(*args: Any, **kwargs: Any) -> Any:
+        with begin() as call, _as_current(call):
+            return function(*args, **kwargs)
+
+    return measured
+
+
+def _async(function: Callable[..., Any], begin: Callable[[], Call]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def measured(*args: Any, **kwargs: Any) -> Any:
+        with begin() as call, _as_current(call):
+            return await function(*args, **kwargs)
+
+    return measured
+
+
+@contextmanager
+def _as_current(call: Call) -> Iterator[None]:
+    token = _current.set(call)
+    try:
+        yield
+    finally:
+        _current.reset(token)
