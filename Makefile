@@ -50,6 +50,7 @@ bench: setup ## this pipeline and what could be used instead, on a real Kafka, t
 	@$(BIN)/python -m benchmarks.peers.run $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 	@$(BIN)/python -m benchmarks.experiments
 	@$(BIN)/python -m benchmarks.watching
+	@$(BIN)/python -m benchmarks.weights
 	@$(BIN)/python -m benchmarks.emit --alone
 
 bench-growth: setup ## how cost grows: waiting predictions, groups, workers, checkpoints, replay; then the plots

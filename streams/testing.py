@@ -38,6 +38,8 @@ class MemoryEmitter(BaseEmitter):
     def emit(self, event: Event) -> bool:
         """Keep an event, or drop and count it; says which."""
         admitted = self._admit(event)
+        if admitted is None:
+            return False
         if isinstance(admitted, Refusal):
             self._dropped[admitted.reason] += 1
             self._refusal = admitted.detail

@@ -19,6 +19,8 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from streams.emit.events import Event, Feedback, Prediction
 from streams.emit.packing import Packed, Refusal, pack
+from streams.emit.sampling import recorded
+from streams.errors import UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -116,13 +118,40 @@ class Call:
 class BaseEmitter(ABC):
     """What every emitter does alike: let events in, and measure calls of models."""
 
+    _share = 1.0
+
+    def recording(self, share: float) -> Self:
+        """
+        Record only a share of the requests, the same ones wherever that is asked for; returns this emitter.
+
+        Events of the other requests are left out, and not counted as dropped. Predictions say with which chance they
+        were recorded, so that whatever is measured of them stands for all.
+
+        Raises
+        ------
+        UsageError
+            The share is not above 0 and at most 1.
+        """
+        if not 0 < share <= 1:
+            raise UsageError(f"share={share}: give the share of requests to record, above 0 and at most 1")
+        self._share = share
+        return self
+
     @abstractmethod
     def emit(self, event: Event) -> bool:
         """Take an event, or drop and count it."""
 
-    def _admit(self, event: Event) -> Packed | Refusal:
-        """Let an event in: whatever is to become of it before anything is kept, becomes of it here. Raises nothing."""
-        return pack(event)
+    def _admit(self, event: Event) -> Packed | Refusal | None:
+        """
+        Let an event in: whatever is to become of it before anything is kept, becomes of it here. Raises nothing.
+
+        None: its request is none of those that are recorded.
+        """
+        packed = pack(event)
+        if self._share == 1 or isinstance(packed, Refusal):
+            return packed
+        chosen = recorded(event, self._share)
+        return None if chosen is None else pack(chosen)
 
     def measure(self, model: str, version: str, **fields: Any) -> Call:
         """

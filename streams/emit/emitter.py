@@ -104,6 +104,8 @@ class Emitter(BaseEmitter):
     def emit(self, event: Event) -> bool:
         """Take an event, or drop and count it; returns at once and says which. Raises nothing."""
         admitted = self._admit(event)
+        if admitted is None:
+            return False
         if isinstance(admitted, Refusal):
             self._backlog.refuse(admitted.reason, admitted.detail)
             taken = False

@@ -13,10 +13,8 @@ from streams.core.block import Batch, Block
 from streams.core.columns import from_arrow
 from streams.core.flatten import identify
 from streams.core.intake import pick
+from streams.core.sampling.salts import EMITTED
 from streams.core.sampling.uniform import kept, uniforms
-
-SALT = "emitted"
-"""What requests' numbers are salted with where services sample."""
 
 
 def thinned(block: Block, share: float) -> Block:
@@ -30,7 +28,7 @@ def thinned(block: Block, share: float) -> Block:
 
 
 def _thinned(batch: Batch, share: float) -> Batch:
-    rows = np.flatnonzero(kept(uniforms(identify(batch.table)["key"], SALT), share))
+    rows = np.flatnonzero(kept(uniforms(identify(batch.table)["key"], EMITTED), share))
     some = pick(batch, rows)
     if batch.kind != "prediction":
         return some
