@@ -68,6 +68,7 @@ class Watched:
         self._columns = ColumnSums()
         self._names: dict[tuple[int, int], str] = {}
         self._next: dict[str, int] = {}
+        self._passed = 0
 
     def __bool__(self) -> bool:
         return bool(self._watches)
@@ -181,8 +182,9 @@ class Watched:
         """Look at no tick of which some sums are of no use: what is left of it would look like a drop of traffic."""
         cells = [panes["cells"]["key"] for panes in useless["tasks"].values()]
         last = max((int(pane_of(key).max(initial=-1)) for key in cells), default=-1)
-        for watch in self._watches:
-            self._next[watch.model] = max(self._next.get(watch.model, -1), last + 1)
+        self._passed = max(self._passed, last + 1)
+        for model, tick in useless.get("next", {}).items():  # a snapshot says which models there were
+            self._next[model] = max(self._next.get(model, 0), tick)
 
     def _signature(self) -> list[Any]:
         """What sums must have been made for to be of use, as plain data."""
@@ -213,8 +215,8 @@ class Watched:
     def _in_order(self, found: Mapping[tuple[str, int], _Parts], last: int) -> Iterator[Tick]:
         """Yield every tick of every model from its first one on: also those in which nothing became known."""
         for watch in self._watches:
-            seen = [tick for model, tick in found if model == watch.model]
-            first = self._next.get(watch.model, min(seen, default=last + 1))
+            seen = [tick for model, tick in found if model == watch.model and tick >= self._passed]
+            first = max(self._next.get(watch.model, min(seen, default=last + 1)), self._passed)
             for tick in range(first, last + 1):
                 parts = found.get((watch.model, tick), _Parts())
                 yield Tick(watch.model, (tick + 1) * self._tick, parts.signals, parts.cells, parts.versions)
@@ -238,6 +240,7 @@ class Watched:
             "columns": self._columns.snapshot(),
             "names": [[column, bin_, text] for (column, bin_), text in self._names.items()],
             "next": dict(self._next),
+            "passed": self._passed,
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -249,7 +252,7 @@ class Watched:
             one.panes.restore(saved["tasks"][task])
         self._columns.restore(saved["columns"])
         self._names = {(column, bin_): text for column, bin_, text in saved["names"]}
-        self._next = dict(saved["next"])
+        self._next, self._passed = dict(saved["next"]), saved.get("passed", 0)  # earlier snapshots passed nothing over
 
 
 @dataclass
