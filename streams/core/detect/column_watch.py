@@ -8,7 +8,7 @@ any other signal.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from streams.core.columns import Floats, Ints
 from streams.core.detect.column_sums import Entries, slice_of
 from streams.core.detect.grid import MISSING, value_of
-from streams.core.detect.reference import ColumnKind, Reference
+from streams.core.detect.reference import LEAST_ROWS, ColumnKind, Reference, Verdict
 from streams.core.detect.standardized import standardized
 from streams.core.detect.watched_columns import is_numeric
 from streams.core.groups import Slice
@@ -47,7 +47,7 @@ class ColumnWatch:
     columns
         Names of the columns with their numbers among the sums.
     ticks
-        From how many ticks with data a slice is learned.
+        From how many ticks with data a slice is learned: from more if they have fewer rows than a reference needs.
     numeric_outcome
         Whether the truth is a number.
     """
@@ -69,15 +69,42 @@ class ColumnWatch:
     def _learn(self, slice_: Slice, entries: Entries) -> None:
         learned = self._learning.setdefault(slice_, [])
         learned.append(entries)
-        if len(learned) == self._ticks:
-            self._references[slice_] = [self._reference(name, learned) for name in self._columns]
-            del self._learning[slice_]
+        if len(learned) >= self._ticks and _rows(learned) >= LEAST_ROWS:
+            self._end(slice_)
+
+    def _end(self, slice_: Slice) -> None:
+        learned = self._learning.pop(slice_)
+        self._references[slice_] = [self._reference(name, learned) for name in self._columns]
+
+    def settle(self, least: int) -> None:
+        """End learning, before all ticks had data, for the slices of which so many had, and rows enough to judge."""
+        for slice_, (ticks, rows) in self.learned().items():
+            if ticks >= least and rows >= LEAST_ROWS:
+                self._end(slice_)
+
+    def learned(self) -> dict[Slice, tuple[int, float]]:
+        """How many ticks had data so far, and effective rows, by slice that is still learned from."""
+        return {one: (len(some), _rows(some)) for one, some in self._learning.items()}
+
+    def verdicts(self, slice_: Slice) -> dict[str, Verdict]:
+        """Whether the references of a slice, by column, can judge, and what they cannot see; none before it learned."""
+        known = self._references.get(slice_)
+        return {} if known is None else dict(zip(self._columns, [one.verdict() for one in known], strict=True))
+
+    def adopt(self, other: ColumnWatch, names: Collection[tuple[Slice, str]]) -> None:
+        """Take the references of some columns from another watch; of a slice that has none yet, those of all."""
+        for slice_, theirs in other._references.items():
+            if not any((slice_, name) in names for name in self._columns):
+                continue
+            mine = self._references.get(slice_, theirs)
+            chosen = [theirs[at] if (slice_, name) in names else mine[at] for at, name in enumerate(self._columns)]
+            self._references[slice_] = chosen
+            self._learning.pop(slice_, None)
 
     def _reference(self, name: str, learned: Sequence[Entries]) -> Reference:
         parts = [self._histogram(name, entries) for entries in learned]
         bins, weights = (np.concatenate([part[place] for part in parts]) for place in range(2))
-        sizes = sum(entries.size()[1] for entries in learned)
-        return Reference.from_histogram(self._kind(name), bins, weights, sizes if len(bins) else 0.0)
+        return Reference.from_histogram(self._kind(name), bins, weights, _rows(learned) if len(bins) else 0.0)
 
     def _histogram(self, name: str, entries: Entries) -> tuple[Ints, Floats]:
         """A column's histogram; what is not there is missing, but for outcomes, which are of other predictions."""
@@ -127,6 +154,11 @@ class ColumnWatch:
         self._references = {
             slice_of(one): [Reference.restore(part) for part in known] for one, known in saved["references"]
         }
+
+
+def _rows(cells: Sequence[Entries]) -> float:
+    """How many effective rows there are in some cells."""
+    return sum(entries.size()[1] for entries in cells)
 
 
 def mean_log(entries: Entries, column: int) -> tuple[float, float, float]:
