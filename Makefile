@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo kafka-demo test test-faults test-statistics simulate lint kafka bench bench-growth bench-budget bench-guard bench-replay bench-latency \
-  bench-recovery bench-emit bench-drift bench-alerts lock clean
+  bench-route bench-recovery bench-emit bench-drift bench-alerts lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-replay: setup ## events per second of `streams replay` on one core
 
 bench-latency: setup ## seconds from produce to visible in the store at 20,000 events/s, and memory over ten minutes
 	@$(BIN)/python -m benchmarks.latency $(if $(SECONDS),--seconds $(SECONDS))
+
+bench-route: setup ## seconds from the proof of an alert to its route at 20,000 events/s (two minutes)
+	@$(BIN)/python -m benchmarks.route $(if $(SECONDS),--seconds $(SECONDS))
 
 bench-recovery: setup ## seconds to take over a partition, by how many predictions wait
 	@$(BIN)/python -m benchmarks.recovery

@@ -67,6 +67,8 @@ class Producer:
 
     def __init__(self, brokers: str, rate: float, partitions: int) -> None:
         self.sent = {kind: Curve() for kind in KINDS}
+        self.reached = {(kind, partition): Curve() for kind in KINDS for partition in range(partitions)}
+        """Event time, us, that was sent to each partition of each kind."""
         self._brokers, self._partitions = brokers, partitions
         self._each_step = round(rate / 2 * STEP_SECONDS)
         self._rng = np.random.default_rng(7)
@@ -122,6 +124,7 @@ class Producer:
         held = self.sent[kind].numbers[-1] if self.sent[kind].numbers else 0
         self.sent[kind].note(held + len(events))
         for partition in np.unique(parts).tolist():
+            self.reached[kind, partition].note(int(str(events[0]["event_time"])))  # one time for all of a step
             batch = producer.create_batch()
             for row in np.flatnonzero(parts == partition).tolist():
                 if batch.append(timestamp=None, key=keys[row].as_py(), value=values[row]) is None:

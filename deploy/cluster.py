@@ -108,6 +108,8 @@ class Cluster:
     dsn: str
     session_timeout: float
     workers: list[WorkerProcess] = field(default_factory=list)
+    others: list[Process] = field(default_factory=list)
+    """Processes that a caller has started, to be ended with the workers."""
 
     def add_worker(self) -> WorkerProcess:
         """Start one more worker."""
@@ -145,7 +147,7 @@ class Cluster:
         until = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > until:
-                logs = "\n".join(f"--- {worker.name}\n{worker.last_lines()}" for worker in self.workers)
+                logs = "\n".join(f"--- {one.name}\n{one.last_lines()}" for one in (*self.workers, *self.others))
                 raise DrillError(f"{what}: not within {seconds:g} s\n{logs}")
             time.sleep(_POLL_SECONDS)
 
@@ -207,5 +209,5 @@ def _answers(dsn: str) -> bool:
 
 
 def _end_all(running: Cluster) -> None:
-    for worker in running.workers:
-        worker.end()
+    for process in (*running.workers, *running.others):
+        process.end()

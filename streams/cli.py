@@ -23,6 +23,7 @@ from streams.cli_alerts import alerts
 from streams.cli_analyze import analyze, power
 from streams.cli_changes import changes
 from streams.cli_experiments import experiment
+from streams.cli_gateway import gateway
 from streams.errors import StreamsError
 
 INTERRUPTED = 130
@@ -72,6 +73,7 @@ def _fail(message: str, code: int) -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.rich_config(help_config={"padding_helptext": (0, 1)})  # no blank line below it: all commands fit a screen
 @click.version_option(package_name="streams")
 def cli() -> None:
     """Judges models in production. Exit codes: 0 done, 1 failed, 2 asked wrongly."""
@@ -81,6 +83,7 @@ alerts.add_command(changes)
 cli.add_command(alerts)
 cli.add_command(analyze)
 cli.add_command(experiment)
+cli.add_command(gateway)
 cli.add_command(power)
 
 
@@ -183,7 +186,8 @@ def worker(  # noqa: PLR0913, PLR0917 - an option each
     """Read events from Kafka, with all other workers, and keep the store up to date, until told to stop."""
     from streams.config import load_config  # noqa: PLC0415
     from streams.runtime.kafka import at_brokers  # noqa: PLC0415
-    from streams.runtime.run import Settings, parse_web, run_worker  # noqa: PLC0415
+    from streams.runtime.run import Settings, run_worker  # noqa: PLC0415
+    from streams.runtime.web import parse_web  # noqa: PLC0415
 
     _log_to_stderr()
     config = load_config(config_path)

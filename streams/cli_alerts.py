@@ -196,18 +196,21 @@ def backtest_alerts(config_path: Path, files: tuple[Path, ...], as_json: bool) -
 @_config
 @_store
 @click.option("--brokers", default=None, help="Addresses, host:port[,host:port], instead of kafka.brokers.")
+@click.option("--web", default="127.0.0.1:8081", show_default=True, help="Where /health, /ready and /metrics are.")
 @click.option(
     "--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds that Kafka may not answer."
 )
-def deliver(config_path: Path, dsn: str, brokers: str | None, timeout: float) -> None:
+def deliver(config_path: Path, dsn: str, brokers: str | None, web: str, timeout: float) -> None:
     """Deliver the topic of alerts to its routes, until told to stop."""
-    from streams.alerts.consume import Sections, run_deliver  # noqa: PLC0415
+    from streams.alerts.consume import Sections, Terms, run_deliver  # noqa: PLC0415
     from streams.config import load_config  # noqa: PLC0415
     from streams.runtime.kafka import at_brokers  # noqa: PLC0415
+    from streams.runtime.web import parse_web  # noqa: PLC0415
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     config = load_config(config_path)
-    run_deliver(Sections(at_brokers(config.kafka, brokers), config.alerting), os.environ, dsn, timeout)
+    sections, terms = Sections(at_brokers(config.kafka, brokers), config.alerting), Terms(timeout, parse_web(web))
+    run_deliver(sections, os.environ, dsn, terms)
 
 
 def _now() -> int:

@@ -1,8 +1,8 @@
 """
 The pipeline. START HERE: the stages in order, one executable page.
 
-    predictions ┐                                            ┌─ judge ── verdicts
-    outcomes    ├─ decode ── join ── sample ── summarize ────┼─ detect ── signals ── alert
+    predictions ┐                                            ┌─ judge ── verdicts ┬ alert
+    outcomes    ├─ decode ── join ── sample ── summarize ────┼─ detect ── signals ┘
     feedback    ┘     └ rejected  └ orphans  └ samples       └─ window ── quality
 
 Blocks of events go in (a codec has decoded them), tables of rows come out, each with the name of the store's table.
@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from streams.config.models import Config
 from streams.config.references import ReferenceFiles
+from streams.core.alert.trial_watches import TrialWatches
 from streams.core.block import Block, latest
 from streams.core.catalog import Catalog
 from streams.core.columns import length
@@ -31,13 +32,14 @@ from streams.core.detect.rows import alert_rows, signal_rows
 from streams.core.detect.watched import Tick
 from streams.core.detect.watchman import watchmen
 from streams.core.intake import Intake, Joined
+from streams.core.judge.looks import verdict_rows
 from streams.core.measures import Measures
 from streams.core.quality import slice_rows
 from streams.core.rows import rejected_rows
 from streams.core.runs import Runs
 from streams.core.sample import sample_rows, sampled
 from streams.core.segment import EVERY_BUCKET, Segment
-from streams.core.watermark import FOREVER, Watermarks
+from streams.core.watermark import FOREVER, NEVER, Watermarks
 from streams.sinks.clickhouse.rows import TableName
 
 Rows = Iterator[tuple[TableName, pa.Table]]
@@ -168,25 +170,34 @@ class Upstream:
 
 
 class Downstream:
-    """The window stage: from sums, and how far event time has come, to windows and their quality."""
+    """The stages after summarize: from sums, and how far event time has come, to windows, verdicts and alerts."""
 
     def __init__(self, catalog: Catalog, measures: Measures) -> None:
         self.catalog = catalog
         self.measures = measures
+        self._trials = TrialWatches(catalog)
         self._watchmen = watchmen(catalog)
         self._listed = 0
 
     def show(self, watermark: int, revision: int, *, provisional: bool, ended: bool = False) -> Rows:
         """Show the windows that have become final and, if `provisional`, every window that changed, and the slices."""
         self.catalog.groups.admit(FOREVER if ended else watermark)
-        for table in self.measures.show(watermark, revision, provisional=provisional):
+        now = watermark if ended or watermark <= NEVER else watermark + self.catalog.config.disorder
+        for table in self.measures.show(watermark, now, revision, provisional=provisional):
             yield "windows", table
-        for table in self.measures.trials.look(FOREVER if ended else watermark, revision):
-            yield "verdicts", table
+        yield from self._judge(watermark, revision, ended=ended)
         yield from self._detect(FOREVER if ended else watermark, revision)
         if provisional and self.catalog.groups.decided_slices() > self._listed:
             self._listed = self.catalog.groups.decided_slices()
             yield "slices", slice_rows(self.catalog.groups.decisions(), revision)
+
+    def _judge(self, watermark: int, revision: int, *, ended: bool) -> Rows:
+        looks = self.measures.trials.look(FOREVER if ended else watermark)
+        if looks:
+            yield "verdicts", verdict_rows([row for look in looks for row in look.rows], revision)
+        notices = self._trials.step(looks, watermark)
+        if notices:
+            yield "alerts", alert_rows(notices, revision)
 
     def _detect(self, watermark: int, revision: int) -> Rows:
         for tick in self.measures.watched.take(watermark):
@@ -210,6 +221,7 @@ class Downstream:
         return {
             "groups": self.catalog.groups.snapshot(),
             "measures": self.measures.snapshot(),
+            "trials": self._trials.snapshot(),
             "watchmen": {model: watchman.snapshot() for model, watchman in self._watchmen.items()},
         }
 
@@ -217,6 +229,7 @@ class Downstream:
         """Replace everything by a snapshot under the same configuration."""
         self.catalog.groups.restore(saved["groups"])
         self.measures.restore(saved["measures"])
+        self._trials.restore(saved.get("trials", ()))  # state of an earlier version has none
         for model, watchman in self._watchmen.items():
             if model in saved["watchmen"]:
                 watchman.restore(saved["watchmen"][model])

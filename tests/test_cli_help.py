@@ -23,6 +23,7 @@ COMMANDS = (
     "experiment assign",
     "experiment plan",
     "experiment report",
+    "gateway",
     "analyze",
     "analyze proportions",
     "analyze means",

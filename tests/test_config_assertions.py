@@ -20,8 +20,11 @@ from streams.core.assertion.node import COLUMNS, MAPS
 from streams.core.assertion.parse import parse_condition
 from streams.core.assertion.rules import Agree, Expect, Flicker, Rate, Rule, Stable, compile_rules
 from streams.core.assertion.sequences import Sequences
+from streams.core.detect.plan import PREFIX, watches
 from streams.core.window_spec import HOUR, SECOND
+from streams.errors import ConfigError
 from tests.core.assertion.making import batch
+from tests.core.making import make_config
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "assertions.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```yaml\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)
@@ -233,3 +236,20 @@ def test_the_documents_refusals_are_ours() -> None:
             parse_condition(expression.strip("`"))
 
     assert len(refused) == 4
+
+
+def test_rules_about_several_predictions_are_watched() -> None:
+    """The document's rules of each kind are taken as part of a configuration, and each has a column of its own."""
+    section = yaml.safe_load(SNIPPETS[0])["assertions"]
+    config = make_config({"fraud": {"task": "none"}, "fraud_v1": {"task": "none"}}, assertions=section)
+    [watch] = watches(config)
+
+    assert {rule.name for rule in watch.followed} == {"no_jumps", "no_flicker", "not_hammered", "like_the_old_one"}
+    assert {PREFIX + name for name in section} < set(watch.columns)
+    assert len(set(watch.numbers.values())) == len(watch.columns)
+
+
+def test_a_rule_names_models_that_are_there() -> None:
+    """The other model of `agree` must be one of the configuration."""
+    with pytest.raises(ConfigError, match=r"assertions\.r\.agree\.with"):
+        make_config({"m": {"task": "none"}}, assertions={"r": {"model": "m", "agree": {"with": "n", "within": "1m"}}})

@@ -13,7 +13,7 @@ from streams.config import Config, json_schema, parse_config
 from streams.config.alerting import AlertingConfig, RouteConfig, RouteRule, keys_of
 from streams.config.detection import OPERATIONS, DetectionConfig, WatchConfig
 from streams.core.catalog import Catalog
-from streams.core.detect.plan import LABEL_DELAY, watches
+from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, watches
 from streams.core.detect.watchman import watchmen
 from streams.core.window_spec import DAY, HOUR
 from streams.errors import ConfigError
@@ -84,8 +84,10 @@ def test_every_documented_example_of_the_section_is_allowed(key: str, example: s
 def test_every_documented_example_of_a_watch_is_allowed(key: str, example: str) -> None:
     """The example beside each key of a model can be written, where the model has what it names."""
     models = MODELS.replace("[country, app]", "[country]")
+    needed = ", columns: [features.age]" if key == "centers" else ""
+    text = f"{models}detection: {{models: {{fraud: {{{key}: {example}{needed}}}}}}}\n"
 
-    assert parse_config(f"{models}detection: {{models: {{fraud: {{{key}: {example}}}}}}}\n", key).detection.models
+    assert parse_config(text, key).detection.models
 
 
 def test_what_every_model_is_watched_for_has_the_margins_that_are_documented() -> None:
@@ -103,10 +105,10 @@ def test_without_a_word_nothing_is_watched() -> None:
 
 
 def test_with_the_least_said_the_usual_is_watched() -> None:
-    """All metrics but those that only count traffic, and how long labels take; the smallest section can be run."""
+    """All metrics but those that only count traffic, and how late labels are; the smallest section can be run."""
     (watch,) = watches(parsed({"models": {"fraud": {}}}))
 
-    assert (watch.metrics, watch.columns) == (("accuracy",), (LABEL_DELAY,))
+    assert (watch.metrics, watch.columns) == (("accuracy",), (LABEL_DELAY, LABEL_LAG))
     assert watch.slices == watch.column_slices == ((),)
     assert watchmen(Catalog(parsed({"models": {"fraud": {}}}))).keys() == {"fraud"}
 
@@ -195,3 +197,43 @@ def test_the_watch_that_is_documented_is_a_watch() -> None:
 
     assert declared.models["fraud"].model_fields_set == set(WatchConfig.model_fields)
     assert declared.model_fields_set == set(DetectionConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("model", "watch", "said"),
+    [
+        ("fraud", {"detectors": [{"detector": "ddm", "metric": "accuracy"}]}, "ddm takes single errors"),
+        ("fraud", {"detectors": [{"detector": "adwin", "metric": "accuracy", "errors_a_tick": 9}]}, "without a metric"),
+        ("fraud", {"detectors": [{"detector": "adwin", "metric": "acuracy"}]}, "did you mean `accuracy`"),
+        ("fraud", {"detectors": [{"detector": "ddm"}, {"detector": "ddm"}]}, "declared twice"),
+        ("fraud", {"detectors": [{"detector": "ddm", "errors_a_tick": 0}]}, "at least 1 is allowed"),
+        ("fraud", {"detectors": [{"detector": "ddm", "error_above": 2}]}, "`error_above` is for numbers"),
+        ("fraud", {"detectors": [{"detector": "dm"}]}, "did you mean `ddm`"),
+        ("price", {"detectors": [{"detector": "ddm"}]}, "say with `error_above`"),
+        ("chat", {"detectors": [{"detector": "adwin"}]}, "no errors: name a `metric`"),
+        ("fraud", {"columns": ["label"], "centers": {"label": 3}}, "has no numbers"),
+        ("fraud", {"columns": ["outcome"], "centers": {"outcome": 3}}, "has no numbers"),
+        ("fraud", {"centers": {"score": 3}}, "add it to `columns`"),
+    ],
+)
+def test_detectors_and_centers_fit_the_model(model: str, watch: dict[str, Any], said: str) -> None:
+    """What a model cannot be watched for is said where it stands, with what would do."""
+    models = "models: {fraud: {task: binary, positive: '1', metrics: [accuracy]}, price: {task: regression}, "
+    section = json.dumps({"models": {model: watch}})
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f"{models}chat: {{task: none}}}}\ndetection: {section}\n", "test")
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"detection.models.{model}.")
+    assert said in problem
+
+
+def test_numbers_may_be_watched_from_a_center_or_as_errors() -> None:
+    """The truth of a regression has a center, and its answers are errors from where it is declared."""
+    text = (
+        "models: {price: {task: regression}}\ndetection: {models: {price: {columns: [outcome], centers: {outcome: 9}, "
+    )
+    (watch,) = watches(parse_config(f"{text}detectors: [{{detector: ddm, error_above: 2}}]}}}}}}\n", "test"))
+
+    assert watch.centers == {"outcome": 9.0}
+    assert watch.errors == 200

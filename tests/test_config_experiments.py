@@ -88,6 +88,23 @@ def test_the_section_means_what_it_says() -> None:
     assert stricter.rules[0].when.segment == "dach"
 
 
+@pytest.mark.parametrize(
+    ("declared", "urgency"),
+    [
+        ({"metrics": {"guardrail": ["f1"]}}, "page"),
+        ({"metrics": {"guardrail": ["f1"], "primary": ["brier"]}}, "warning"),
+        ({"metrics": {"exploratory": ["f1"]}}, "warning"),
+        ({"metrics": {"guardrail": ["f1"]}, "severity": "info"}, "info"),
+    ],
+)
+def test_a_canary_pages_unless_declared_otherwise(declared: dict[str, Plain], urgency: str) -> None:
+    """An experiment with guardrails and nothing to make better is one."""
+    text = json.dumps({"experiments": {"e": {"model": "fraud", "arms": {"a": 1, "b": 1}, **declared}}})
+    one = parse_config(MODELS + f"experimentation: {text}\n", "test").experimentation.experiments["e"]
+
+    assert one.urgency == urgency
+
+
 def test_the_section_may_be_left_out() -> None:
     """Without it there are no experiments, and the state of workers is as it was."""
     config = parse_config(MODELS, "test")
@@ -206,6 +223,8 @@ disorder: 5
         ({"planned": 0}, "planned: 0 is not between 1 and 1e+15"),
         ({"maximum_duration": 28}, "maximum_duration: 28 must be text that is not empty"),
         ({"maximum_duration": "1mo"}, 'maximum_duration: "1mo" is not a duration: months differ in length'),
+        ({"severity": "critical"}, 'severity: "critical" is no severity. Allowed: info, page, warning'),
+        ({"team": 3}, "team: 3 must be text"),
         ({"trafic": 1}, "trafic: unknown key `trafic`; did you mean `traffic`? Allowed: alpha, arms,"),
         ({"layer": "l"}, "layer: the layer is not declared. Allowed: none"),
     ],

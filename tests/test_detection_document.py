@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy import stats
 
 from streams.config import detection, parse_config
 from streams.config.detection import OPERATIONS, DetectionConfig
+from streams.config.stream_detectors import MOST_ERRORS, USUAL_ERRORS, StreamConfig
 from streams.core.alert.cause import EXPLAINING, Grouping
 from streams.core.alert.rule import AlertRule
 from streams.core.catalog import Catalog
@@ -26,9 +28,12 @@ from streams.core.detect.reference import BINS, FREQUENT, LEAST_ROWS
 from streams.core.detect.rules import _STEADY, rules
 from streams.core.detect.sensitivity import Sensitivity
 from streams.core.detect.standardized import standardized
+from streams.core.detect.stream.catalogue import NAMES
+from streams.core.detect.texts import LONGEST
 from streams.core.window_spec import DAY
 
 TEXT = (Path(__file__).parents[1] / "docs" / "detection.md").read_text(encoding="utf-8")
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 NORMAL = stats.norm.ppf(np.linspace(0, 1, 18))  # as many bins as a reference has for numbers
 ALIKE = [1 / 17] * 17
 HAPPENED = {
@@ -44,7 +49,13 @@ HAPPENED = {
 WATCHED = """
 models: {m: {task: binary, positive: "1", metrics: [accuracy, f1]}}
 assertions: {NAME: {model: m, expect: score >= 0, severity: critical}}
-detection: {models: {m: {margins: {f1: 0.02}, limits: {f1: {at_least: 0.5}}, column_severity: info}}}
+detection:
+  models:
+    m:
+      margins: {f1: 0.02}
+      limits: {f1: {at_least: 0.5}}
+      column_severity: info
+      detectors: [{detector: ddm, severity: page}]
 """
 
 
@@ -54,11 +65,33 @@ def table(heading: str) -> list[list[str]]:
     return [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows.splitlines()]
 
 
-def test_the_example_is_a_configuration() -> None:
-    """The example can be written, and watches a model."""
-    (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+def test_the_examples_are_configurations() -> None:
+    """Each can be written, and watches a model."""
+    examples = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
-    assert watchman.watchmen(Catalog(parse_config(example, "docs/detection.md"))).keys() == {"fraud"}
+    watched = [watchman.watchmen(Catalog(parse_config(one, "docs/detection.md"))).keys() for one in examples]
+    assert watched == [{"fraud"}, {"oven"}, {"fraud"}]
+
+
+def test_keys_of_detectors_are_those_of_the_code() -> None:
+    """The table lists each with what is so without it, and all eight detectors."""
+    keys = {key: (meaning, default) for key, meaning, default in table("key")}
+    numbers = re.findall(r"up to ([\d,]+)", keys["errors_a_tick"][0])
+
+    assert list(keys) == list(StreamConfig.model_fields)
+    assert set(re.findall(r"`(\w+)`", f"`{keys['detector'][0]}")) == set(NAMES)
+    assert (numbers, keys["errors_a_tick"][1]) == ([f"{MOST_ERRORS:,}"], f"{USUAL_ERRORS}")
+
+
+def test_costs_of_detectors_are_those_that_were_measured() -> None:
+    """The table and the sentence under it tell what the command has kept."""
+    kept = json.loads((BENCHMARKS / "errors.json").read_text(encoding="utf-8"))
+    rows = [
+        [name, f"{taken:.1f}", f"{taken * USUAL_ERRORS / 1_000:.2f}"] for name, taken in kept["microseconds"].items()
+    ]
+
+    assert table("detector") == rows
+    assert f"takes {kept['label_nanoseconds']:.0f} ns a label" in TEXT
 
 
 def test_distances_are_those_of_the_code() -> None:
@@ -84,7 +117,10 @@ def test_rules_are_those_of_the_code() -> None:
     whole = parse_config(WATCHED, "test")
     declared = whole.detection.models["m"]
     (watch,) = watches(whole)
-    made = {rule.name.replace("f1", "NAME"): rule for rule in rules(watch, declared, whole.detection.tick)}
+    made = {
+        rule.name.replace("f1", "NAME").replace("errors by ddm", "WATCH"): rule
+        for rule in rules(watch, declared, whole.detection.tick)
+    }
     listed = {rule: (margin, severity) for _, rule, margin, _, severity in table("about")}
 
     assert listed.keys() == made.keys()
@@ -115,6 +151,7 @@ def test_rules_are_those_of_the_code() -> None:
         f"until its reference has {LEAST_ROWS} effective rows",
         f"Any number is told to {RELATIVE_ACCURACY:.2%} of itself".replace("%", " %"),
         f"a chance of 1 in {CATEGORIES:,}",
+        f"cut to {LONGEST} characters",
         f"so are {Grouping(1).storm} monitors or more",
     ],
 )

@@ -19,6 +19,7 @@ from streams.alerts.encoding import decoded
 from streams.alerts.making import opened
 from streams.alerts.pace import Pace, WallClock
 from streams.alerts.record import World
+from streams.alerts.status import Desk, serving
 from streams.alerts.store import AlertStore, StoreBook
 from streams.config.alerting import AlertingConfig
 from streams.config.kafka import KafkaConfig
@@ -44,7 +45,15 @@ class Sections:
     alerting: AlertingConfig
 
 
-def run_deliver(config: Sections, environ: Mapping[str, str], dsn: str, patience: float) -> None:
+@dataclass(frozen=True)
+class Terms:
+    """How many seconds brokers may be away at the start, and the address and port of the status."""
+
+    patience: float
+    web: tuple[str, int]
+
+
+def run_deliver(config: Sections, environ: Mapping[str, str], dsn: str, terms: Terms) -> None:
     """
     Deliver until SIGTERM or SIGINT.
 
@@ -56,13 +65,13 @@ def run_deliver(config: Sections, environ: Mapping[str, str], dsn: str, patience
         Where secrets may be.
     dsn
         The store.
-    patience
-        Seconds that brokers may be away at the start.
+    terms
+        How it runs.
 
     Raises
     ------
     UsageError
-        There are no routes, a secret is missing, the store lacks tables, or the topic is missing.
+        There are no routes, a secret is missing, the store lacks tables, the topic is missing, or the port is taken.
     StreamsError
         It cannot go on; start it again.
     """
@@ -72,19 +81,17 @@ def run_deliver(config: Sections, environ: Mapping[str, str], dsn: str, patience
         pending = store.migrate(dry_run=True)
         if pending:
             raise UsageError(f"{store.name} lacks {', '.join(pending)}; run `streams migrate` first")
-        asyncio.run(_until_told(config, environ, StoreBook(AlertStore(store)), patience))
+        asyncio.run(_until_told(config, environ, StoreBook(AlertStore(store)), terms))
 
 
-async def _until_told(config: Sections, environ: Mapping[str, str], book: StoreBook, patience: float) -> None:
+async def _until_told(config: Sections, environ: Mapping[str, str], book: StoreBook, terms: Terms) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await deliver(config, environ, book, patience, stop)
+    await deliver(config, environ, book, terms, stop)
 
 
-async def deliver(
-    config: Sections, environ: Mapping[str, str], book: Book, patience: float, stop: asyncio.Event
-) -> None:
+async def deliver(config: Sections, environ: Mapping[str, str], book: Book, terms: Terms, stop: asyncio.Event) -> None:
     """Deliver until told to stop. As `run_deliver`, with the record instead of a store."""
     kafka, topic = config.kafka, f"{config.kafka.prefix}.{TOPIC}"
     consumer = AIOKafkaConsumer(
@@ -93,20 +100,22 @@ async def deliver(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    world = World(book, WallClock(), random.random, Pace(config.alerting.give_up_after))
+    desk = Desk(tuple(config.alerting.routes))
+    world = World(book, WallClock(), random.random, Pace(config.alerting.give_up_after), desk.tally)
     async with (
         opened(config.alerting.routes, environ) as routes,
-        connected(consumer, consumer.stop, kafka.brokers, patience),
+        connected(consumer, consumer.stop, kafka.brokers, terms.patience),
+        serving(desk, terms.web),
     ):
         if topic not in await consumer.topics():
             raise UsageError(f"topic {topic} is missing; run `streams topics apply` first")
-        share = Share(consumer, stop)
+        share = Share(consumer, stop, desk)
         consumer.subscribe([topic], listener=share)
         while (part := await share.granted()) is not None:
             log.info("delivering the alerts of %s", topic)
+            desk.deliverer = Deliverer(config.alerting, routes, world)
             with share:
-                deliverer = Deliverer(config.alerting, routes, world)
-                await deliverer.run(share.read(part), partial(share.acknowledge, part), _LAST_SECONDS)
+                await desk.deliverer.run(share.read(part), partial(share.acknowledge, part), _LAST_SECONDS)
 
 
 class Share(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -119,11 +128,14 @@ class Share(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         A consumer in the group of deliverers.
     stop
         Set when the process is to end.
+    desk
+        Where others see what it does.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, desk: Desk) -> None:
         self._consumer = consumer
         self._stop = stop
+        self._desk = desk
         self._part: TopicPartition | None = None
         self._early: Mapping[TopicPartition, Sequence[ConsumerRecord]] = {}
         self._idle = asyncio.Event()
@@ -133,6 +145,7 @@ class Share(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._idle.clear()
 
     def __exit__(self, *_: object) -> None:
+        self._desk.deliverer = None
         self._idle.set()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - there is only one
@@ -157,7 +170,7 @@ class Share(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         fetched, self._early = self._early, {}
         while self._part == part and not self._stop.is_set():
             for record in fetched.get(part, ()):
-                yield record.offset, _read(record.value)
+                yield Incoming(record.offset, _read(record.value), record.timestamp * 1_000)
             fetched = await self._fetch(part)
 
     async def _fetch(self, *parts: TopicPartition) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
@@ -166,6 +179,7 @@ class Share(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             found = await self._consumer.getmany(*parts, timeout_ms=_POLL_MS)
         except KafkaError as error:
             raise KafkaUnavailable(f"the topic of alerts cannot be read: {error!r}") from error
+        self._desk.asks()
         return found
 
     async def acknowledge(self, part: TopicPartition, last: int) -> None:

@@ -12,20 +12,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple
 
 from streams.alerts.delivery import delivery, unreadable
 from streams.alerts.line import Waiting
 from streams.alerts.record import Acknowledge, Record, World
 from streams.alerts.route import Route
 from streams.alerts.routing import routes_for
-from streams.alerts.server import Server
+from streams.alerts.server import Server, Standing
 from streams.config.alerting import AlertingConfig
 from streams.core.alert.notice import Notice
 
 log = logging.getLogger(__name__)
 
-Incoming = tuple[int, Notice | str]
-"""The position of a record, and the notice in it, or why it holds none."""
+
+class Incoming(NamedTuple):
+    """The position of a record, the notice in it, or why it holds none, and when it was written, us."""
+
+    position: int
+    notice: Notice | str
+    written: int
 
 
 class Deliverer:
@@ -71,14 +77,24 @@ class Deliverer:
         async with asyncio.TaskGroup() as group:
             serving = [group.create_task(server.serve()) for server in self._servers.values()]
             keeping = group.create_task(self._record.keep(acknowledge))
-            async for position, notice in notices:
-                self._take_in(position, notice)
+            async for incoming in notices:
+                self._take_in(incoming)
             self._record.finish()
             await asyncio.wait([keeping], timeout=patience)
             for task in (*serving, keeping):
                 task.cancel()
 
-    def _take_in(self, position: int, notice: Notice | str) -> None:
+    def standing(self) -> dict[str, Standing]:
+        """Return how each route stands."""
+        return {name: server.standing() for name, server in self._servers.items()}
+
+    @property
+    def unrecorded(self) -> int:
+        """How many outcomes are not on record yet."""
+        return self._record.unrecorded
+
+    def _take_in(self, incoming: Incoming) -> None:
+        position, notice, written = incoming
         now = self._clock.now()
         if isinstance(notice, str):
             log.error("position %d: %s", position, notice)
@@ -93,4 +109,4 @@ class Deliverer:
         due = [name for name in names if not self._record.is_settled(notice, name)]
         self._record.open(position, len(due))
         for name in due:
-            self._servers[name].take_in(Waiting(position, notice, now))
+            self._servers[name].take_in(Waiting(position, notice, now, written))

@@ -17,11 +17,25 @@ from streams.core.alert.rule import SEVERITIES
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A notice that waits: since when it could be sent, us, and how often that was tried."""
+    """
+    A notice that waits.
+
+    Attributes
+    ----------
+    position, notice
+        What it is.
+    due
+        Since when this process could send it, us: giving up counts from then.
+    since
+        Since when it could be sent by anybody, us: when it was written, or its quiet hours ended.
+    attempts
+        How often that was tried.
+    """
 
     position: int
     notice: Notice
     due: int
+    since: int
     attempts: int = 0
 
     @property
@@ -49,6 +63,16 @@ class Line:
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._held)
+
+    @property
+    def held(self) -> int:
+        """How many quiet hours hold back."""
+        return len(self._held)
+
+    @property
+    def oldest(self) -> int | None:
+        """Since when the oldest could be sent of those that could be sent now, us; None if there is none."""
+        return min((one.since for one in self._ready), default=None)
 
     @property
     def is_ready(self) -> bool:

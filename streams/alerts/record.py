@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streams.alerts.delivery import Book, Delivery, Settled
 from streams.alerts.ledger import Ledger
 from streams.alerts.muting import Muting
 from streams.alerts.pace import Clock, Pace
+from streams.alerts.tally import Tally
 from streams.core.alert.notice import Notice
 from streams.errors import StoreUnavailable
 
@@ -24,12 +25,13 @@ _MOST_REMEMBERED = 100_000  # deliveries; of older ones a repetition in the topi
 
 @dataclass(frozen=True)
 class World:
-    """What is around the deliverer: the record, the clock, a source of chance in [0, 1), and how it waits."""
+    """What is around the deliverer: the record, the clock, a source of chance in [0, 1), how it waits, its numbers."""
 
     book: Book
     clock: Clock
     chance: Callable[[], float]
     pace: Pace
+    tally: Tally = field(default_factory=Tally)
 
 
 class Record:
@@ -47,6 +49,7 @@ class Record:
         self._told: set[tuple[str, str]] = set()
         self._muting, self._asked = Muting(), -world.pace.remember
         self._waiting: list[Delivery] = []
+        self._writing = 0
         self._changed = asyncio.Event()
         self._is_last = False
 
@@ -84,8 +87,14 @@ class Record:
         """Whether a route was told of an alert, and not yet that it is over."""
         return (notice.dedup_key, route) in self._told
 
+    @property
+    def unrecorded(self) -> int:
+        """How many outcomes are known and not on record yet."""
+        return len(self._waiting) + self._writing
+
     def settle(self, delivery: Delivery) -> None:
         """Take an outcome, to be put on record soon."""
+        self._world.tally.settled(delivery)
         self._settled[delivery.settled] = None
         while len(self._settled) > _MOST_REMEMBERED:
             del self._settled[next(iter(self._settled))]
@@ -123,7 +132,7 @@ class Record:
                 await self._changed.wait()
 
     async def _write(self, batch: list[Delivery]) -> None:
-        failures = 0
+        failures, self._writing = 0, len(batch)
         while True:
             try:
                 await self._world.book.record(batch)
@@ -131,6 +140,7 @@ class Record:
                 failures += 1
                 log.warning("%s; %d outcomes wait for it", error, len(batch))
             else:
+                self._writing = 0
                 return
             pause = self._world.pace.pause(failures, self._world.chance, None)
             await self._world.clock.wait(asyncio.Event(), pause)

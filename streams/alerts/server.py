@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
 from streams.alerts.answer import Answer, Refused, Sent, TryAgain
 from streams.alerts.delivery import Outcome, delivery
@@ -15,6 +16,27 @@ from streams.config.alerting import QuietConfig
 from streams.core.window_spec import format_duration
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    How a route stands.
+
+    Attributes
+    ----------
+    waiting, held
+        How many notices could be sent now, and how many wait for the end of quiet hours.
+    oldest
+        For how long the oldest of those that could be sent could have been, us; 0 if there is none.
+    failing
+        For how long every attempt has failed, us; 0 if the last one did not.
+    """
+
+    waiting: int
+    held: int
+    oldest: int
+    failing: int
 
 
 class Server:
@@ -43,12 +65,19 @@ class Server:
         self._line = Line(most)
         self._woken = asyncio.Event()
         self._failures = 0
+        self._failing_since: int | None = None
         self._pause_until = 0
+
+    def standing(self) -> Standing:
+        """Return how the route stands now."""
+        now, held = self._world.clock.now(), self._line.held
+        oldest, failing = (0 if since is None else now - since for since in (self._line.oldest, self._failing_since))
+        return Standing(len(self._line) - held, held, max(oldest, 0), failing)
 
     def take_in(self, waiting: Waiting) -> None:
         """Let a notice wait, until quiet hours are over if it has to."""
         until = held_until(waiting.notice, self._quiet, waiting.due)
-        waiting.due = until or waiting.due
+        waiting.due, waiting.since = until or waiting.due, until or waiting.since
         for earlier in self._line.add(waiting, held=until is not None):
             came = f"revision {waiting.notice.revision} came before the end of quiet hours"
             self._settle(earlier, "superseded", came)
@@ -87,13 +116,16 @@ class Server:
             self._finish(waiting, *muted)
             return
         waiting.attempts += 1
+        self._world.tally.attempts[name] += 1
         self._conclude(waiting, await self._route.send(notice))
 
     def _conclude(self, waiting: Waiting, answer: Answer) -> None:
         if isinstance(answer, TryAgain):
             self._failed(waiting, answer)
             return
-        self._failures = 0
+        self._failures, self._failing_since = 0, None
+        if isinstance(answer, Sent):
+            self._world.tally.sent(self._route.name, waiting.since, self._world.clock.now())
         if isinstance(answer, Refused):
             log.error("%s refused %s: %s", self._route.name, waiting.notice.dedup_key, answer.detail)
         self._finish(waiting, "sent" if isinstance(answer, Sent) else "refused", answer.detail)
@@ -101,6 +133,7 @@ class Server:
     def _failed(self, waiting: Waiting, answer: TryAgain) -> None:
         self._failures += 1
         now, pace = self._world.clock.now(), self._world.pace
+        self._failing_since = now if self._failing_since is None else self._failing_since
         pause = pace.pause(self._failures, self._world.chance, answer.after)
         self._pause_until = now + pause
         log.warning("%s: %s; tried again in %s", self._route.name, answer.detail, format_duration(pause))

@@ -143,7 +143,6 @@ def _have_names(section: dict[str, AssertionConfig]) -> dict[str, AssertionConfi
 AssertionsConfig = Annotated[dict[str, AssertionConfig], AfterValidator(_have_names)]
 """The whole section: rules by name."""
 
-_OF_SEVERAL = ("stable", "flicker", "rate", "agree")
 _RULES = ("expect", "require", "stable", "flicker", "rate", "agree")
 
 
@@ -155,23 +154,6 @@ def assertion_keys() -> frozenset[str]:
 def rules_of(section: Mapping[str, AssertionConfig]) -> list[Rule]:
     """Return the rules of a section, in the order in which they were declared."""
     return [one.rule(name) for name, one in section.items()]
-
-
-def refuse_sequences(section: Mapping[str, AssertionConfig]) -> None:
-    """
-    Refuse rules about several predictions: the pipeline parts these by request, and sees no unit as a whole.
-
-    Raises
-    ------
-    Problems
-        For each of them.
-    """
-    several = [(name, kind) for name, one in section.items() for kind in _OF_SEVERAL if getattr(one, kind) is not None]
-    if several:
-        raise Problems(
-            ((name, kind), f"`{kind}` is about several predictions, which only `streams.core.assertion` can check yet")
-            for name, kind in several
-        )
 
 
 def check_against_models(

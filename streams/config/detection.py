@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -17,15 +17,18 @@ from pydantic.json_schema import SkipJsonSchema
 from streams.config.fields import Duration, Slices
 from streams.config.problems import Problem, Problems, shown, unknown
 from streams.config.references import AnyReference, OwnReference, PinnedPeriod, Reference, ReferenceFiles
+from streams.config.stream_detectors import Severity, StreamConfig, stream_problems
 from streams.core.window_spec import DAY, format_duration
 
 PLAIN_COLUMNS = ("score", "label", "latency_ms", "outcome")
 """Columns that every model may have: its answers, how long they took, and the truth."""
 
+NUMERIC = ("score", "latency_ms")
+"""Those that hold numbers for every model."""
+
 KEYED_COLUMNS = ("features", "attributes")
 """What is written in front of the name of a feature or an attribute: `features.age`, `attributes.country`."""
 
-Severity = Literal["info", "warning", "page"]
 MOST_COLUMNS = 4_000
 COLUMNS_AN_EVENT = 40
 """Where no share of the requests is declared, this is how many columns of each are looked at, on average."""
@@ -60,6 +63,10 @@ class Watchable(Protocol):
     """What has to be known of a model."""
 
     @property
+    def task(self) -> str:
+        """What it answers."""
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Its metrics."""
 
@@ -82,24 +89,6 @@ class LimitConfig(_Frozen):
     def _has_one_side(self) -> Self:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("needs either `at_least` or `at_most`")
-        return self
-
-
-class StreamConfig(_Frozen):
-    """A detector of river over the ticks of a metric."""
-
-    detector: str = Field(description="adwin, page_hinkley or kswin")
-    metric: str = Field(description="A metric of the model")
-    parameters: dict[str, bool | int | float | str] = Field(
-        default_factory=dict, description="Those that are not to have river's default"
-    )
-
-    @model_validator(mode="after")
-    def _can_be_made(self) -> Self:
-        from streams.core.detect.stream.catalogue import detector_for  # noqa: PLC0415 - imports river, which takes a second
-
-        if detector_for(self.detector, **self.parameters).binary:
-            raise ValueError(f"{self.detector} takes single errors; a tick of {self.metric} is a mean of many")
         return self
 
 
@@ -137,13 +126,22 @@ class WatchConfig(_Frozen):
     )
     limits: dict[str, LimitConfig] = Field(default_factory=dict, description="By metric: what it must keep to")
     detectors: tuple[StreamConfig, ...] = Field(
-        default=(), description="Detectors of river, whose findings are on record and raise no alert"
+        default=(),
+        description="Detectors of river; their findings are on record, and raise no alert unless that is declared",
+    )
+    centers: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(
+        default_factory=dict, description="By column of numbers: what values are near to, if they are far from zero"
     )
     column_margin: float = Field(default=0.05, ge=0, description="Distances of columns up to this are no alarm")
     severity: Severity = Field(default="page", description="Of alerts about metrics: info, warning or page")
     column_severity: Severity = Field(default="warning", description="Of alerts about columns")
     team: str = Field(default="", description="Whom the alerts are for, as routes name them")
     runbook: str = Field(default="", description="Where it says what to do")
+
+    @property
+    def errors_a_tick(self) -> int:
+        """How many single errors of a tick the detectors see at most."""
+        return max((one.most for one in self.detectors), default=0)
 
     @property
     def share_seen(self) -> float:
@@ -253,9 +251,8 @@ def _period(section: DetectionConfig, reference: AnyReference | None) -> Iterato
 def _watched(watch: WatchConfig, model: Watchable) -> Iterator[Problem]:
     known = {frozenset(one) for one in model.slices}
     named = [("metrics", watch.metrics or ()), ("margins", tuple(watch.margins)), ("limits", tuple(watch.limits))]
-    for number, one in enumerate(watch.detectors):
-        if one.metric not in model.metrics:
-            yield ("detectors", number, "metric"), f"{shown(one.metric)} is no metric of the model"
+    yield from stream_problems(watch.detectors, model)
+    yield from _centers(watch, model)
     for key, names in named:
         for place, name in enumerate(names):
             if name not in model.metrics and not (key == "margins" and name in OPERATIONS):
@@ -265,3 +262,12 @@ def _watched(watch: WatchConfig, model: Watchable) -> Iterator[Problem]:
     for key, attributes in cut:
         if attributes and frozenset(attributes) not in known:
             yield (key,), f"{shown(list(attributes))} is no slice of the model: add it there as well"
+
+
+def _centers(watch: WatchConfig, model: Watchable) -> Iterator[Problem]:
+    for name in watch.centers:
+        numeric = name in NUMERIC or name.startswith("features.") or (name == "outcome" and model.task == "regression")
+        if name not in watch.columns:
+            yield ("centers", name), f"{shown(name)} is no watched column: add it to `columns`"
+        elif not numeric:
+            yield ("centers", name), f"{shown(name)} has no numbers: only a column of numbers has a center"

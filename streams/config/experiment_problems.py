@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from streams.config.problems import Problems
+from streams.core.alert.rule import SEVERITIES
 from streams.core.exposure import Exposures
 from streams.core.metric.base import Task
 from streams.core.metric.ratio import quantile_for, ratio_for
@@ -106,6 +107,15 @@ def _refuse_judged(node: Node, experiment: Mapping[str, object], tasks: Tasks | 
         seen: set[str] = set()
         for group, inner in fields["metrics"].fields(_GROUPS).items():
             _refuse_measures(group, inner, models, seen)
+    _refuse_numbers(fields)
+    if "severity" in fields:
+        fields["severity"].one_of(SEVERITIES, "severity")
+    if "team" in fields:
+        fields["team"].text()
+
+
+def _refuse_numbers(fields: Mapping[str, Node]) -> None:
+    """Look at what an experiment is planned with."""
     if "minimum_effect" in fields:
         fields["minimum_effect"].number(0, _LARGEST, ends=False)
     for key in ("alpha", "power"):

@@ -15,6 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from streams.config.experiment_problems import Direction, Tasks, direction_of, refuse_problems
 from streams.config.fields import Duration
+from streams.core.alert.rule import Severity
 from streams.core.window_spec import HOUR
 from streams.experiments.allocation import Allocation
 from streams.experiments.assignment import Experiments
@@ -158,6 +159,20 @@ class ExperimentConfig(_Frozen):
     power: float = Field(default=0.8, gt=0, lt=1, description="How often an effect that matters should be seen")
     planned: Count | Absent = _optional("How many units are expected in all arms together")
     maximum_duration: Duration | Absent = _optional("How long it may run")
+    severity: Severity | Absent = _optional(
+        "Of alerts about harm and wrong arms; page where guardrails are all that it has, as for a canary, else warning"
+    )
+    team: str | Absent = _optional("Whom these are for; whom those about the model are for")
+
+    @property
+    def is_canary(self) -> bool:
+        """Whether it is there only to show that a change does no harm: it has guardrails and nothing to make better."""
+        return bool(self.metrics.guardrail) and not self.metrics.primary
+
+    @property
+    def urgency(self) -> Severity:
+        """How urgent it is that it does harm, or that its arms are wrong."""
+        return self.severity or ("page" if self.is_canary else "warning")
 
     @property
     def judged(self) -> tuple[str, ...]:

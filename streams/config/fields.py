@@ -160,6 +160,13 @@ Windows = Annotated[
     WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": "string", "pattern": f"^{WINDOW_PATTERN}$"}}),
 ]
 _Attribute = Annotated[str, Field(pattern=r"\S")]
+Attributes = Annotated[
+    tuple[str, ...],
+    BeforeValidator(
+        lambda value: parse_list(value, _attribute, str),
+        json_schema_input_type=Annotated[list[_Attribute], Field(max_length=MAX_ATTRIBUTES)],
+    ),
+]
 Slices = Annotated[
     tuple[tuple[str, ...], ...],
     BeforeValidator(

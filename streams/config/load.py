@@ -10,12 +10,20 @@ from pydantic import BaseModel, ValidationError
 
 from streams.config.alerting import AlertingConfig, RouteRule, keys_of
 from streams.config.assertions import assertion_keys
-from streams.config.detection import DetectionConfig, LimitConfig, StreamConfig, WatchConfig
+from streams.config.detection import DetectionConfig, LimitConfig, WatchConfig
 from streams.config.document import read_document
 from streams.config.fields import IN_FILE, TASKS
 from streams.config.kafka import SECRETS_HINT, KafkaConfig
 from streams.config.models import Config, ModelConfig
 from streams.config.problems import Problem, Section, describe, shown
+from streams.config.sampling import (
+    BudgetConfig,
+    ModelSamplingConfig,
+    PolicyConfig,
+    ReservoirConfig,
+    SamplingConfig,
+)
+from streams.config.stream_detectors import StreamConfig
 from streams.core.metric.base import Task
 from streams.core.metric.registry import metrics_for
 from streams.errors import ConfigError
@@ -31,6 +39,11 @@ _SECTIONS = (
     Section(("detection", "models", None, "limits", None), frozenset(LimitConfig.model_fields), "under `limits`"),
     Section(("detection", "models", None, "detectors", None), frozenset(StreamConfig.model_fields), "in a detector"),
     Section(("assertions", None), assertion_keys(), "in an assertion"),
+    Section(("sampling",), frozenset(SamplingConfig.model_fields), "under `sampling`"),
+    Section(("sampling", "models", None), frozenset(ModelSamplingConfig.model_fields), "under a model in `sampling`"),
+    Section(("sampling", "models", None, "policies", None), keys_of(PolicyConfig), "in a policy of `sampling`"),
+    Section(("sampling", "models", None, "reservoir"), frozenset(ReservoirConfig.model_fields), "in a reservoir"),
+    Section(("sampling", "models", None, "budget"), frozenset(BudgetConfig.model_fields), "in a budget"),
 )
 _HINTS = {
     "models": "declare at least one model under it",
@@ -101,7 +114,7 @@ def json_schema() -> dict[str, Any]:
     model["allOf"] = [_schema_of_task(task) for task in TASKS]
     _write_defaults(schema, Config(models={"m": ModelConfig(name="m", task="none")}))
     _write_defaults(model, ModelConfig(name="m", task="none"))
-    for section in (KafkaConfig(), DetectionConfig(), AlertingConfig()):
+    for section in (KafkaConfig(), DetectionConfig(), SamplingConfig(), ReservoirConfig(rows=1), AlertingConfig()):
         _write_defaults(schema["$defs"][type(section).__name__], section)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

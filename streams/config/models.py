@@ -9,13 +9,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.json_schema import SkipJsonSchema
 
 from streams.config.alerting import AlertingConfig
-from streams.config.assertions import AssertionsConfig, refuse_sequences
+from streams.config.assertions import AssertionsConfig
 from streams.config.assertions import check_against_models as check_assertions
 from streams.config.detection import DetectionConfig, check_detection
 from streams.config.experiments import ExperimentationConfig, check_against_models
-from streams.config.fields import TASKS, Classes, Duration, Horizon, Label, Metrics, Slices, TaskName, Windows
+from streams.config.fields import (
+    TASKS,
+    Attributes,
+    Classes,
+    Duration,
+    Horizon,
+    Label,
+    Metrics,
+    Slices,
+    TaskName,
+    Windows,
+)
 from streams.config.kafka import KafkaConfig
 from streams.config.problems import shown
+from streams.config.sampling import SamplingConfig, check_sampling
 from streams.core.metric.registry import default_metrics
 from streams.core.window_spec import DAY, WindowSpec, pane_size
 
@@ -39,6 +51,22 @@ def _opposite(data: Mapping[str, Any]) -> str | None:
                 if positive == case(ours):
                     return case(theirs)
     return None
+
+
+class LabelsConfig(BaseModel):
+    """What is done about labels that come late, or only for some."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delays: bool = Field(
+        default=False,
+        strict=True,
+        description="Follow how long labels and feedback take: say how mature windows are, and what they will say then",
+    )
+    strata: Attributes = Field(
+        default=(),
+        description="Attributes, one of the slices, within which labels and ratings are as good as a random choice",
+    )
 
 
 class ModelConfig(BaseModel):
@@ -74,6 +102,7 @@ class ModelConfig(BaseModel):
     metrics: Metrics = Field(
         default_factory=lambda data: default_metrics(data["task"]), description="Metrics for the task"
     )
+    labels: LabelsConfig = Field(default_factory=LabelsConfig, description="Labels that come late, or only for some")
     max_groups: int = Field(
         default=1_000, strict=True, ge=1, le=100_000, description="Groups kept apart, over all slices"
     )
@@ -87,6 +116,21 @@ class ModelConfig(BaseModel):
     def attributes(self) -> tuple[str, ...]:
         """All attributes that some slice names, sorted."""
         return tuple(sorted({attribute for names in self.slices for attribute in names}))
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """The slice by which labels are corrected, as it is declared; empty: the whole."""
+        return next((one for one in self.slices if frozenset(one) == frozenset(self.labels.strata)), ())
+
+    @field_validator("labels")
+    @classmethod
+    def _strata_are_a_slice(cls, value: LabelsConfig, info: ValidationInfo) -> LabelsConfig:
+        slices = info.data.get("slices")
+        if slices is not None and not any(frozenset(one) == frozenset(value.strata) for one in slices):
+            raise ValueError(
+                f"strata: {shown(list(value.strata))} is none of the model's slices: add it there, or leave it out"
+            )
+        return value
 
     @field_validator("positive", "negative", "threshold", "classes", mode="before")
     @classmethod
@@ -143,6 +187,9 @@ class Config(BaseModel):
     assertions: AssertionsConfig = Field(
         default_factory=dict, description="Rules that the predictions of a model must keep, by name"
     )
+    sampling: SamplingConfig = Field(
+        default_factory=SamplingConfig, description="Which raw events are kept beside that share, by model"
+    )
     alerting: AlertingConfig = Field(default_factory=AlertingConfig, description="Where alerts go")
 
     @field_validator("models", mode="before")
@@ -176,5 +223,13 @@ class Config(BaseModel):
         if models is not None and watched is not None:
             declared = {name: [one for one in watch.columns if "." in one] for name, watch in watched.models.items()}
             check_assertions(section, models, {name: columns for name, columns in declared.items() if columns})
-            refuse_sequences(section)
+        return section
+
+    @field_validator("sampling", mode="after")
+    @classmethod
+    def _samples_fit_the_models(cls, section: SamplingConfig, info: ValidationInfo) -> SamplingConfig:
+        models: Mapping[str, ModelConfig] | None = info.data.get("models")
+        watched: DetectionConfig | None = info.data.get("detection")
+        if models is not None and watched is not None:
+            check_sampling(section, models, {name: watch.columns for name, watch in watched.models.items()})
         return section

@@ -16,6 +16,7 @@ from streams.core.docket import docket
 from streams.core.flatten import RANKING_PLACES, Shape
 from streams.core.groups import Groups, SlicePlan
 from streams.core.ids import hash_strings, hash_text
+from streams.core.maturity.delays import Followed
 from streams.core.metric.base import Metric, Task
 from streams.core.metric.layout import Layout, layout
 from streams.core.metric.registry import metric_for
@@ -34,7 +35,9 @@ class Catalog:
         self.tasks: tuple[Task, ...] = tuple(sorted({m.task for m in config.models.values()}))
         self.docket = docket(config)
         self.watches = watches(config)
-        self.shape = Shape(frozenset(self.tasks), _places(config), self.docket.exposures, bool(self.watches))
+        self.followed = _followed(config)
+        dated = bool(self.watches) or any(one.delays for one in self.followed)
+        self.shape = Shape(frozenset(self.tasks), _places(config), self.docket.exposures, dated)
         self._seen = 0
         self._model_of_cohort: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -139,6 +142,15 @@ class Catalog:
 
     def _models_with(self, task: Task, spec: WindowSpec) -> Mask:
         return np.array([m.task == task and spec in m.windows for m in self.models])
+
+
+def _followed(config: Config) -> tuple[Followed, ...]:
+    """Return the models whose labels are to be corrected for those that are late or missing."""
+    return tuple(
+        Followed(one.name, number, one.labels.delays, one.strata, one.label_horizon)
+        for number, one in enumerate(config.models.values())
+        if one.labels.delays or one.strata
+    )
 
 
 def _places(config: Config) -> int:

@@ -103,7 +103,8 @@ def label_changes(pairs: Pairs, earlier: Callable[[Pairs], Pairs]) -> Columns:
     if len(several):
         several |= np.bincount(pairs.places)[pairs.places] > 1
     alone = pairs.where(~several)
-    parts = [_known(alone, np.arange(len(alone.places)), alone.outcomes["time"], 1)]
+    every = np.arange(len(alone.places))
+    parts = [_known(alone, every, alone.outcomes["time"], 1, first=np.ones(len(every), np.bool_))]
     if several.any():
         parts += _followed(pairs.where(several), earlier)
     return concat(parts)
@@ -132,12 +133,18 @@ def _stepped(pairs: Pairs, steps: Steps, sign: int) -> tuple[Columns, Columns]:
     """Add (or take back) each outcome when it begins to stand, and take back (or add) the one that stood before."""
     times = pairs.outcomes["time"][steps.row]
     replaces = steps.before >= 0
-    begun = _known(pairs, steps.row, times, sign)
-    return begun, _known(pairs, steps.before[replaces], times[replaces], -sign)
+    begun = _known(pairs, steps.row, times, sign, first=~replaces)
+    replaced = steps.before[replaces]
+    return begun, _known(pairs, replaced, times[replaces], -sign, first=np.zeros(len(replaced), np.bool_))
 
 
-def _known(pairs: Pairs, rows: Ints, times: Ints, sign: int) -> Columns:
-    """Label changes of some pairs, known once both the prediction and an outcome at `times` are."""
+def _known(pairs: Pairs, rows: Ints, times: Ints, sign: int, *, first: Mask) -> Columns:
+    """
+    Label changes of some pairs, known once both the prediction and an outcome at `times` are.
+
+    With the `id` of the prediction, and which are of the `first` outcome that stood for it.
+    """
     predictions, outcomes = take(pairs.predictions, rows), take(pairs.outcomes, rows)
     state = {name: outcomes[of] for name, of in OUTCOME_STATE.items() if name in predictions}
-    return label_rows(predictions | state, sign) | {"known": np.maximum(predictions["time"], times)}
+    known = {"known": np.maximum(predictions["time"], times), "id": predictions["id"], "first": first}
+    return label_rows(predictions | state, sign) | known

@@ -38,19 +38,19 @@ class Shape:
     """
     Which optional columns waiting predictions need.
 
-    By the models' tasks, by how much of a ranking metrics see, and by whether there are experiments. `watched` says
-    whether a model is watched for change.
+    By the models' tasks, by how much of a ranking metrics see, and by whether there are experiments. `followed` says
+    whether a model is watched for change, or how long its labels take.
     """
 
     tasks: frozenset[Task]
     places: int = RANKING_PLACES
     exposures: Exposures | None = None
-    watched: bool = False
+    followed: bool = False
 
     @property
     def dated(self) -> bool:
         """Whether it matters from when on a label was known."""
-        return self.watched or self.exposures is not None
+        return self.followed or self.exposures is not None
 
     def dtypes(self) -> DTypes:
         """Column types of the prediction store."""

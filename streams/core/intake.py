@@ -118,7 +118,7 @@ class Intake:
         exposed = self._catalog.shape.exposures is not None
         ids = ids | {"unit": units_of(batch.table, ids["key"])} if exposed else ids
         rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, self._catalog.shape)
-        traffic = {name: rows[name] for name in ("cohort", "time", "weight")}
+        traffic = {name: rows[name] for name in ("cohort", "time", "weight", "id")}
         traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
         traffic |= {"sign": np.ones(length(rows)), "known": rows["time"]}
         if exposed:

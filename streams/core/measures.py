@@ -13,6 +13,8 @@ from streams.core.catalog import Catalog
 from streams.core.cohorts import adopted, named
 from streams.core.columns import Columns, Hashes, Ints, length, take
 from streams.core.detect.watched import Watched
+from streams.core.maturity.corrections import Corrections
+from streams.core.maturity.delays import Delays
 from streams.core.metric.base import Changes, Source, Task
 from streams.core.metric.histograms import CLASSES
 from streams.core.panes import Slots, cohort_of
@@ -32,6 +34,8 @@ class Measures:
         self._classes = Slots()
         self.trials = Trials(catalog.docket, catalog.models)
         self.watched = Watched(catalog.watches, catalog.config.detection.tick, catalog.groups)
+        self.delays = Delays(catalog.followed, catalog.groups)
+        self._corrections = Corrections(catalog.followed, self.delays, catalog.groups)
 
     def __len__(self) -> int:
         return sum(len(s.panes.cells) for s in self._summarizers.values())
@@ -49,34 +53,44 @@ class Measures:
             if length(mine):
                 changes = self._read(source, task, mine)
                 summarizer.add(source, mine, changes)
-                if self._catalog.docket.plans or self.watched:
+                if self._catalog.docket.plans or self.watched or self.delays:
                     model = self._catalog.model_of(mine["cohort"])
                     self.trials.add(source, mine, changes, model)
                     self.watched.add(source, task, mine, changes, model)
+                    self.delays.add(source, mine, changes, model)
 
     def see(self, table: pa.RecordBatch, places: Ints, keys: Hashes, rows: Columns) -> None:
         """Look at the columns of new predictions, as far as they are watched; parameters as for `Watched.see`."""
         if self.watched:
             self.watched.see(table, places, keys, rows, self._catalog.model_of(rows["cohort"]))
 
-    def show(self, watermark: int, revision: int, *, provisional: bool) -> Iterator[pa.Table]:
-        """Rows of the windows that became final and, if `provisional`, of those that changed."""
+    def show(self, watermark: int, now: int, revision: int, *, provisional: bool) -> Iterator[pa.Table]:
+        """
+        Rows of the windows that became final and, if `provisional`, of those that changed.
+
+        What became known up to `now` (us) has been seen, mostly.
+        """
+        self._corrections.draw(watermark)
         groups, horizons = self._catalog.groups, self._catalog.finality()
         cohorts = Cohorts.of(groups)
         for task, windower in self._windowers.items():
             uses = self._catalog.window_uses(task)
             for windows in windower.show(cohorts, uses, horizons, watermark, provisional=provisional):
+                metrics, panes = self._catalog.metrics(task), self._summarizers[task].panes
+                correction = self._corrections.of(panes, windows, metrics, task, now)
                 named = self._catalog.metric_uses(task)
-                yield quality_rows(windows, self._catalog.metrics(task), named, groups.groups, revision)
+                yield quality_rows(windows, metrics, named, correction, groups.groups, revision)
 
     def collect(self) -> dict[str, Any]:
         """Return all sums since this was last called, with what their numbers mean, and begin anew."""
         tasks = {t: s.panes.collect() for t, s in self._summarizers.items()}
-        watched = self.watched.collect()
+        watched = self.watched.collect() | {"delays": self.delays.collect()}
+        followed = {"followed": watched.pop("followed")}
         panes = [*tasks.values(), *watched["tasks"].values()]
         used = np.concatenate([cohort_of(collected["cells"]["key"]) for collected in panes])
         cohorts, classes = named(self._catalog.groups, used), self._used_classes(panes)
-        return {"tasks": tasks, "cohorts": cohorts, "classes": classes, "watched": watched} | self.trials.collect()
+        summed = {"tasks": tasks, "cohorts": cohorts, "classes": classes, "watched": watched}
+        return summed | followed | self.trials.collect()
 
     def _used_classes(self, every: Iterable[Mapping[str, Any]]) -> Columns:
         """Hashes and numbers of the classes that are in pairs of actual and predicted class."""
@@ -98,7 +112,8 @@ class Measures:
         for task, summarizer in self._summarizers.items():
             summarizer.panes.merge(collected["tasks"][task], cohorts, bins)
         self.trials.merge(collected)
-        self.watched.merge(collected["watched"], cohorts, bins)
+        self.watched.merge(collected["watched"] | {"followed": collected["followed"]}, cohorts, bins)
+        self.delays.merge(collected["watched"]["delays"])
 
     def _adopt(self, classes: Columns) -> Ints:
         """Number here of each class number there; classes beyond the last number are one, there as here."""
@@ -112,7 +127,8 @@ class Measures:
         """Everything as plain data."""
         tasks = {t: s.panes.snapshot() | self._windowers[t].snapshot() for t, s in self._summarizers.items()}
         return {"tasks": tasks, "classes": self._classes.snapshot(), "trials": self.trials.snapshot()} | {
-            "watched": self.watched.snapshot()
+            "watched": self.watched.snapshot(),
+            "delays": self.delays.snapshot(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -123,6 +139,7 @@ class Measures:
         self._classes.restore(saved["classes"])
         self.trials.restore(saved["trials"])
         self.watched.restore(saved["watched"])
+        self.delays.restore(saved["delays"])
 
     def _read(self, source: Source, task: Task, rows: Columns) -> Changes:
         if source == "traffic":

@@ -11,6 +11,7 @@ import pyarrow as pa
 from streams.core.columns import Array, Ints, Mask
 from streams.core.groups import Group, Slice
 from streams.core.ids import hash_strings
+from streams.core.maturity.corrections import Correction
 from streams.core.metric.base import Metric
 from streams.core.metric.layout import label_coverage
 from streams.core.window import Windows
@@ -27,7 +28,12 @@ def slice_ids(slices: Iterable[Slice]) -> pa.Array:
 
 
 def quality_rows(
-    windows: Windows, metrics: Iterable[Metric], uses: Mapping[str, Mask], groups: Sequence[Group], revision: int
+    windows: Windows,
+    metrics: Iterable[Metric],
+    uses: Mapping[str, Mask],
+    correction: Correction,
+    groups: Sequence[Group],
+    revision: int,
 ) -> pa.Table:
     """
     One row a window and metric.
@@ -47,6 +53,7 @@ def quality_rows(
             "n": estimate.n[rows],
             "n_effective": np.nan_to_num(estimate.n_effective[rows]),
             "label_coverage": np.nan_to_num(coverage[rows]),
+            **_corrected(correction, metric, rows),
         }
         fixed = {"metric": _same(metric.name, len(rows)), "window": _same(windows.spec.name, len(rows))}
         parts.append(_table(named.columns(rows) | fixed | numbers | _place(windows, rows, revision)))
@@ -66,6 +73,20 @@ def slice_rows(states: Iterable[tuple[Slice, int, str]], revision: int) -> pa.Ta
             "revision": pa.array([revision] * len(rows), pa.uint64()),
         }
     )
+
+
+def _corrected(correction: Correction, metric: Metric, rows: Ints) -> dict[str, pa.Array]:
+    """How much of what a metric rests on has come, and what it will be; nulls where it rests on nothing late."""
+    estimate = correction.estimates[metric.name]
+    known = np.isfinite(estimate.value)
+    maturity = correction.maturity if metric.name in correction.of_labels else np.full(len(known), np.nan)
+    return {
+        "maturity": _nullable(maturity[rows]),
+        "corrected": _nullable(estimate.value[rows]),
+        "corrected_low": _nullable(estimate.low[rows]),
+        "corrected_high": _nullable(estimate.high[rows]),
+        "corrected_n_effective": _nullable(np.where(known, estimate.n_effective, np.nan)[rows]),
+    }
 
 
 class _Names:
@@ -98,7 +119,7 @@ def _place(windows: Windows, rows: Ints, revision: int) -> dict[str, pa.Array | 
 def _table(columns: Mapping[str, pa.Array | Array]) -> pa.Table:
     order = (
         "model version window window_start window_end slice_id slice metric value low high n n_effective "
-        "label_coverage is_final revision"
+        "label_coverage maturity corrected corrected_low corrected_high corrected_n_effective is_final revision"
     )
     return pa.table({name: columns[name] for name in order.split()})
 

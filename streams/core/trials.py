@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from streams.config.models import ModelConfig
 from streams.core.columns import Columns, Floats, Ints, length
 from streams.core.crossing import Crossing, crossings
 from streams.core.docket import Docket
 from streams.core.exposure import BUCKETS, Exposures
-from streams.core.judge.looks import Judge, verdict_rows
+from streams.core.judge.looks import Judge, Row
 from streams.core.metric.base import Changes, Source
 from streams.core.trial import TrialSums, Values
 from streams.core.units import Register, Sightings
 
 Key = tuple[str, str]
 """Model and experiment."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """
+    What was found in one look.
+
+    `tick` is the end of the event time that it covers, us; `asked` whether predictions were made in it in any arm.
+    """
+
+    model: str
+    experiment: str
+    tick: int
+    asked: bool
+    rows: Sequence[Row]
 
 
 class Trials:
@@ -98,31 +113,30 @@ class Trials:
                 rows = told["rows"]
                 register.merge(rows | {"arms": exposures.adopt(rows["arms"], told["layout"])})
 
-    def look(self, watermark: int, revision: int) -> Iterator[pa.Table]:
-        """Take the looks whose ticks the watermark has passed; yields rows of the table `verdicts`."""
+    def look(self, watermark: int) -> list[Look]:
+        """Take the looks whose ticks the watermark has passed, by tick; their rows are of the table `verdicts`."""
         if not self._judges:
-            return
+            return []
         self._admit()
         before = watermark // self._docket.tick
         due = [(tick, key, sums) for key, one in self._sums.items() for tick, sums in one.take(before)]
-        rows = [
-            row for tick, key, sums in sorted(due, key=lambda one: one[:2]) for row in self._looked(key, tick, sums)
-        ]
-        if rows:
-            yield verdict_rows(rows, revision)
+        looks = [self._looked(key, tick, sums) for tick, key, sums in sorted(due, key=lambda one: one[:2])]
+        return [look for look in looks if look.rows]
 
     def _admit(self) -> None:
         """Take in who was seen on this side, where both are one."""
         for model, sightings in self._sightings.items():
             self._registers[model].merge(sightings.collect())
 
-    def _looked(self, key: Key, tick: int, sums: Floats) -> Iterator[dict[str, Any]]:
+    def _looked(self, key: Key, tick: int, sums: Floats) -> Look:
         model, experiment = key
         end = (tick + 1) * self._docket.tick
         register = self._registers[model]
         register.advance(end)
         attendance = register.attendance[experiment]
-        return self._judges[key].look(end, sums, attendance.units, attendance.crossed)
+        rows = self._judges[key].look(end, sums, attendance.units, attendance.crossed)
+        made = sums[self._sums[key].trial.place("1:predictions")]
+        return Look(model, experiment, end, bool(made.any()), list(rows))
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""

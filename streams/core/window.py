@@ -7,7 +7,7 @@ window that holds them is final.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from streams.core.columns import Floats, Ints, Mask, segments
 from streams.core.exact import Exact, segment_sums
 from streams.core.groups import Groups
-from streams.core.metric.base import Histogram, Totals
+from streams.core.metric.base import Histogram, Metric, Totals
 from streams.core.panes import Panes
 from streams.core.window_spec import WindowSpec
 
@@ -24,8 +24,22 @@ _SECOND = 1e6
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """
+    The cells that windows are made of, a row each, sorted by window.
+
+    `window` numbers the window of each, from 0; `slot` is the cell's in its panes, `cohort` and `time` (us) what it is.
+    """
+
+    slot: Ints
+    window: Ints
+    cohort: Ints
+    time: Ints
+
+
+@dataclass(frozen=True)
 class Windows:
-    """R windows of one specification: their group, bounds (us), finality, and their totals."""
+    """R windows of one specification: their group, bounds (us), finality, their totals and what these are made of."""
 
     spec: WindowSpec
     group: Ints
@@ -33,6 +47,7 @@ class Windows:
     end: Ints
     final: Mask
     totals: Totals
+    pieces: Pieces
 
 
 @dataclass(frozen=True)
@@ -86,11 +101,11 @@ class Windower:
             changed = open_before & ((final_at <= watermark) | (dirty[cell] & provisional))
             pairs = _choose(*expand(cohorts, cohort[cell]), start, changed, cohorts.shown)
             if len(pairs.row):
-                end = spec.ends_of(pairs.start)
-                totals = totals_of(self._panes, slot[cell[pairs.row]], pairs.window, (end - pairs.start) / _SECOND)
-                yield Windows(
-                    spec, pairs.group, pairs.start, end, end + horizons.of_group[pairs.group] <= watermark, totals
-                )
+                end, at = spec.ends_of(pairs.start), cell[pairs.row]
+                pieces = Pieces(slot[at], pairs.window, cohort[at], time[at])
+                totals = totals_of(self._panes, pieces, (end - pairs.start) / _SECOND)
+                final = end + horizons.of_group[pairs.group] <= watermark
+                yield Windows(spec, pairs.group, pairs.start, end, final, totals, pieces)
         if provisional:
             undecided = _any_member(cohorts, ~cohorts.shown)[cohort]
             self._panes.settle(slot[~undecided])
@@ -106,30 +121,49 @@ class Windower:
         self._shown_final = saved["shown_final"]
 
 
-def totals_of(panes: Panes, slots: Ints, window: Ints, seconds: Floats) -> Totals:
+Factor = Callable[[str], Floats]
+"""What each piece's sums are multiplied by, by the name of their column."""
+
+
+def totals_of(
+    panes: Panes, pieces: Pieces, seconds: Floats, metric: Metric | None = None, factor: Factor | None = None
+) -> Totals:
     """
-    Add up cells, by their slots, to windows.
+    Add up pieces to windows, which last `seconds`: what a metric reads (everything), each multiplied by its factor.
 
-    `window` numbers the window of each cell, from 0 in order, and `seconds` is how long each window is.
+    Sums that are multiplied are rounded to floats.
     """
-    starts, lengths = segments(window)
-    sums = {name: merge(panes.cells.read(name, slots), starts, lengths) for name in panes.cells.columns}
-    return Totals(sums, {name: _histogram(panes, name, slots, window) for name in panes.histograms}, seconds)
+    starts, lengths = segments(pieces.window)
+    columns = panes.cells.columns if metric is None else metric.columns
+    histograms = panes.histograms if metric is None else metric.histograms
+    sums = {name: _scaled(panes.cells.read(name, pieces.slot), name, factor) for name in columns}
+    return Totals(
+        {name: merge(of, starts, lengths) for name, of in sums.items()},
+        {name: _histogram(panes, name, pieces, factor) for name in histograms},
+        seconds,
+    )
 
 
-def _histogram(panes: Panes, name: str, slots: Ints, window: Ints) -> Histogram:
+def _scaled(sums: Exact, column: str, factor: Factor | None, row: Ints | None = None) -> Exact:
+    if factor is None:
+        return sums
+    of = factor(column)
+    return Exact.of(sums.value() * (of if row is None else of[row]))
+
+
+def _histogram(panes: Panes, name: str, pieces: Pieces, factor: Factor | None) -> Histogram:
     """Entries of the cells of each window, merged by bin."""
-    rows = int(window[-1]) + 1 if len(window) else 0
+    rows = int(pieces.window[-1]) + 1 if len(pieces.window) else 0
     owner, bins, entry = panes.entries(name)
-    first, last = np.searchsorted(owner, slots, "left"), np.searchsorted(owner, slots, "right")
-    row, index = ranges(first, last - first)
-    row, bins, entry = window[row], bins[index], entry[index]
+    first, last = np.searchsorted(owner, pieces.slot, "left"), np.searchsorted(owner, pieces.slot, "right")
+    piece, index = ranges(first, last - first)
+    row, bins, entry = pieces.window[piece], bins[index], entry[index]
     most = int(bins.max(initial=0)) + 1
     keys = row * most + bins
     order = np.argsort(keys)
     starts, lengths = segments(keys[order])
-    table, at = panes.histograms[name], entry[order]
-    columns = {c: merge(table.read(c, at), starts, lengths).value() for c in table.columns}
+    table, at, piece = panes.histograms[name], entry[order], piece[order]
+    columns = {c: merge(_scaled(table.read(c, at), c, factor, piece), starts, lengths).value() for c in table.columns}
     merged = keys[order[starts]]
     return Histogram(rows, merged // most, merged % most, columns)
 

@@ -19,7 +19,10 @@ from streams.experiments.subject import UNITS
 from streams.experiments.traffic import parse_traffic
 
 SECTION_KEYS = ("experiments", "layers", "segments", "holdouts", "tick")
-JUDGED_KEYS = ("model", "models", "metrics", "minimum_effect", "alpha", "power", "planned", "maximum_duration")
+JUDGED_KEYS = (
+    *("model", "models", "metrics", "minimum_effect", "alpha", "power", "planned", "maximum_duration"),
+    *("severity", "team"),
+)
 ASSIGNED_KEYS = (
     "layer",
     "slots",

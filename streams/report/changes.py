@@ -15,7 +15,7 @@ import numpy as np
 
 from streams.core.detect.change_points import FEWEST, FEWEST_SEASONS, ChangePoint, change_points
 from streams.core.detect.decay import MOST_PAIRS
-from streams.core.detect.explain import Beside, Call, Change, explain
+from streams.core.detect.explain import Beside, Call, Change, explain, limits_of
 from streams.core.detect.measuring import LABEL_COVERAGE, TRAFFIC
 from streams.core.detect.movers import Movement, Sliced, movers
 from streams.core.detect.plan import LABEL_DELAY
@@ -31,7 +31,6 @@ NEARBY = 3
 
 _FARTHEST = 28  # ticks that are compared on either side of a moment, or four seasons
 _SEASONS = 4
-_SHARES = ("accuracy", "brier", "hit_rate", "mrr", "ndcg", "quantile_coverage")  # one event has 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +243,7 @@ def _change(name: str, point: ChangePoint, nearby: BeforeAfter | None) -> Change
     effect, interval = point.after - point.before, Interval.everything()
     if nearby is not None and nearby.effect.value:
         effect, interval = nearby.effect.value, nearby.interval
-    limits = (0.0, 1.0) if name.partition("@")[0] in _SHARES else None
+    limits = limits_of(name)
     before = min(max(point.before, 0.0), 1.0) if limits else point.before
     return Change(before, effect, interval, limits=limits)
 

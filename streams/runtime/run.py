@@ -50,19 +50,6 @@ class Settings:
     patience: float
 
 
-def parse_web(text: str) -> tuple[str, int]:
-    """
-    Return address and port. Raises `UsageError` for what is none.
-
-    >>> parse_web("127.0.0.1:8080")
-    ('127.0.0.1', 8080)
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
-        raise UsageError(f"--web {text}: write an address and a port, such as 127.0.0.1:8080")
-    return host.strip("[]"), int(port)
-
-
 def run_worker(config: Config, environ: Mapping[str, str], settings: Settings) -> None:
     """
     Work until SIGTERM or SIGINT.

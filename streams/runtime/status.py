@@ -6,25 +6,19 @@ Numbers are read from the worker when somebody asks, so that nothing is counted 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from streams.core.watermark import NEVER
-from streams.errors import UsageError
 from streams.runtime.part import Part
 from streams.runtime.watchdog import Watchdog
+from streams.runtime.web import Metrics, answering, counter, gauge, gauges
 from streams.runtime.worker import Worker
 
-log = logging.getLogger(__name__)
-
-Value = tuple[tuple[str, ...], float]
 _PARTITION = ("partition",)
 
 
@@ -43,37 +37,37 @@ class WorkerCollector(Collector):
     def _of_the_process(self) -> Iterator[Metric]:
         writer = self._worker.writer
         away = 0.0 if writer.state.away_since is None else self._worker.now() - writer.state.away_since
-        yield _gauge("streams_store_insert_seconds", "Time that the last insert took", writer.state.seconds)
-        yield _gauge("streams_store_away_seconds", "Since when the store does not answer; 0 while it does", away)
-        yield _gauge("streams_store_waiting_bytes", "Rows that have gathered for the next insert", writer.gathered)
-        yield _counter("streams_store_rows", "Rows stored", [((), writer.state.stored)], ())
+        yield gauge("streams_store_insert_seconds", "Time that the last insert took", writer.state.seconds)
+        yield gauge("streams_store_away_seconds", "Since when the store does not answer; 0 while it does", away)
+        yield gauge("streams_store_waiting_bytes", "Rows that have gathered for the next insert", writer.gathered)
+        yield counter("streams_store_rows", "Rows stored", [((), writer.state.stored)], ())
         stalled = self._watchdog.stalled_for()
-        yield _gauge("streams_stalled_seconds", "Since when nothing was read although there is something", stalled)
+        yield gauge("streams_stalled_seconds", "Since when nothing was read although there is something", stalled)
 
     def _of_partitions(self) -> Iterator[Metric]:
         worker = self._worker
         lag = [((topic, str(number)), float(behind)) for (topic, number), behind in worker.lag().items()]
-        yield _gauges("streams_lag_records", "Records that are not read yet", lag, ("topic", "partition"))
+        yield gauges("streams_lag_records", "Records that are not read yet", lag, ("topic", "partition"))
         marks = [(number, _watermark(part)) for number, part in worker.parts.items()]
         known = [((str(number),), mark / 1e6) for number, mark in marks if mark > NEVER]
-        yield _gauges("streams_watermark_timestamp_seconds", "How far event time has come", known, _PARTITION)
+        yield gauges("streams_watermark_timestamp_seconds", "How far event time has come", known, _PARTITION)
         yield self._each("streams_checkpoint_age_seconds", "Since the last checkpoint", worker.checkpoint_age)
         yield self._each("streams_checkpoint_bytes", "Size of what a recovery would read", _checkpoint_bytes)
         yield self._each("streams_waiting_predictions", "Predictions held for their labels", _waiting)
         skipped = [((str(number),), float(part.skipped)) for number, part in worker.parts.items()]
-        yield _counter("streams_records_skipped", "Records deleted before they were read", skipped, _PARTITION)
+        yield counter("streams_records_skipped", "Records deleted before they were read", skipped, _PARTITION)
         names = ("read", "rejected", "predictions", "outcomes", "joined", "labelling", "orphan", "duplicate", "expired")
         counts = {number: part.joining.upstream.tallies() for number, part in worker.parts.items()}
         for name in names:
             values = [((str(number),), float(tally[name])) for number, tally in counts.items()]
-            yield _counter(f"streams_events_{name}", f"Events: {name}, see docs/semantics.md", values, _PARTITION)
+            yield counter(f"streams_events_{name}", f"Events: {name}, see docs/semantics.md", values, _PARTITION)
         shares = [
             ((str(n),), tally["labelling"] / tally["outcomes"]) for n, tally in counts.items() if tally["outcomes"]
         ]
-        yield _gauges("streams_join_hit_ratio", "Outcomes that labelled a prediction, of all", shares, _PARTITION)
+        yield gauges("streams_join_hit_ratio", "Outcomes that labelled a prediction, of all", shares, _PARTITION)
 
     def _each(self, name: str, text: str, value: Callable[[Part], float]) -> Metric:
-        return _gauges(name, text, [((str(n),), value(part)) for n, part in self._worker.parts.items()], _PARTITION)
+        return gauges(name, text, [((str(n),), value(part)) for n, part in self._worker.parts.items()], _PARTITION)
 
 
 @asynccontextmanager
@@ -86,45 +80,22 @@ async def serving(worker: Worker, watchdog: Watchdog, address: tuple[str, int]) 
     UsageError
         The address cannot be listened on.
     """
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    registry.register(WorkerCollector(worker, watchdog))
-    answers = _Answers(worker, watchdog, registry)
-    application = web.Application()
-    application.add_routes(
-        [
-            web.get("/health", answers.health),
-            web.get("/ready", answers.ready),
-            web.get("/metrics", answers.metrics),
-        ]
-    )
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    try:
-        await _listen(runner, address)
-        port = int(runner.addresses[0][1])
-        log.info("health, readiness and metrics on http://%s:%d", address[0], port)
+    answers = _Answers(worker, watchdog)
+    routes = [
+        web.get("/health", answers.health),
+        web.get("/ready", answers.ready),
+        web.get("/metrics", Metrics(WorkerCollector(worker, watchdog)).answer),
+    ]
+    async with answering(routes, address) as port:
         yield port
-    finally:
-        await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, address: tuple[str, int]) -> None:
-    try:
-        await web.TCPSite(runner, *address).start()
-    except OSError as error:
-        raise UsageError(
-            f"--web {address[0]}:{address[1]} cannot be used: {error.strerror or error}; name another address or port"
-        ) from error
 
 
 class _Answers:
     """What is said at each path."""
 
-    def __init__(self, worker: Worker, watchdog: Watchdog, registry: CollectorRegistry) -> None:
+    def __init__(self, worker: Worker, watchdog: Watchdog) -> None:
         self._worker = worker
         self._watchdog = watchdog
-        self._registry = registry
 
     async def health(self, _: web.Request) -> web.Response:
         """Healthy as long as something moves, or there is nothing to do."""
@@ -138,10 +109,6 @@ class _Answers:
         answer = {"ready": bool(held), "partitions": held, "settled": self._worker.settled()}
         return web.json_response(answer, status=200 if held else 503)
 
-    async def metrics(self, _: web.Request) -> web.Response:
-        """All metrics, as Prometheus reads them."""
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
 
 def _watermark(part: Part) -> int:
     return part.joining.upstream.watermarks.value()
@@ -153,21 +120,3 @@ def _checkpoint_bytes(part: Part) -> float:
 
 def _waiting(part: Part) -> float:
     return float(part.joining.upstream.held())
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return _gauges(name, text, [((), value)], ())
-
-
-def _gauges(name: str, text: str, values: Iterable[Value], labels: tuple[str, ...]) -> Metric:
-    metric = GaugeMetricFamily(name, text, labels=labels)
-    for at, value in values:
-        metric.add_metric(at, value)
-    return metric
-
-
-def _counter(name: str, text: str, values: Iterable[Value], labels: tuple[str, ...]) -> Metric:
-    metric = CounterMetricFamily(name, text, labels=labels)
-    for at, value in values:
-        metric.add_metric(at, value)
-    return metric

@@ -6,94 +6,44 @@ It listens on 127.0.0.1 only, keeps its data in a directory that is given, and e
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
-
 from deploy.kafka.kafka import HOST, free_port
+from tests.debian import debian_binary
 
-CACHE = Path(__file__).parents[2] / ".streams" / "alertmanager"
 PACKAGE = "prometheus-alertmanager"
-_INSTALLED = b"/usr/share/prometheus/alertmanager"
-_TEMPLATES = CACHE / "package" / _INSTALLED.decode().lstrip("/")
-_PROGRAM = CACHE / "package" / "usr" / "bin" / PACKAGE
+_PROGRAM = f"usr/bin/{PACKAGE}"
+_TEMPLATES = b"/usr/share/prometheus/alertmanager"
 
 
-class NotFetched(RuntimeError):
-    """The package cannot be had."""
-
-
-def program() -> Path:
+def program() -> tuple[Path, Path | None]:
     """
-    Return Alertmanager's program: that of the machine, or else that of Debian's package, fetched once.
+    Return Alertmanager's program and the directory to run it in: that of the machine, or that of Debian's package.
 
-    Raises
-    ------
-    NotFetched
-        There is no apt-get, or it cannot fetch the package; ends with what it said.
+    Debian's build reads its templates from one directory of the machine, and no option says another. So the name of
+    that directory is replaced by one that is as long, and is whatever the process's working directory is.
     """
     installed = shutil.which(PACKAGE)
     if installed is not None:
-        return Path(installed)
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise NotFetched(f"Alertmanager is fetched as Debian's package {PACKAGE}, and there is no apt-get")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:  # one process fetches, others wait for it
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _PROGRAM.exists():
-            _fetch()
-    return _PROGRAM
-
-
-def _fetch() -> None:
-    sys.stderr.write(f"fetching {PACKAGE} with apt-get (10 MB, once) ...\n")
-    done = _run("apt-get", "download", PACKAGE)
-    if done.returncode and os.geteuid() == 0 and _run("apt-get", "update").returncode == 0:
-        done = _run("apt-get", "download", PACKAGE)
-    found = sorted(CACHE.glob("*.deb"))
-    if done.returncode or not found:
-        raise NotFetched(f"apt-get cannot fetch {PACKAGE}: {(done.stdout + done.stderr).strip()}")
-    unpacking = CACHE / "unpacking"
-    shutil.rmtree(unpacking, ignore_errors=True)
-    if (unpacked := _run("dpkg-deb", "-x", str(found[-1]), str(unpacking))).returncode:
-        raise NotFetched(f"dpkg-deb cannot unpack {found[-1]}: {unpacked.stderr.strip()}")
-    _take_templates_from_working_directory(unpacking / _PROGRAM.relative_to(CACHE / "package"))
-    unpacking.rename(CACHE / "package")
-
-
-def _take_templates_from_working_directory(path: Path) -> None:
-    """
-    Let the program find its templates although it is not installed.
-
-    Debian's build reads them from one directory of the machine, and no option says another. So the name of that
-    directory is replaced by one that is as long, and is whatever the process's working directory is.
-    """
-    here = b"/proc/self/cwd"
-    path.write_bytes(path.read_bytes().replace(_INSTALLED, here + b"/" * (len(_INSTALLED) - len(here))))
-
-
-def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=CACHE, capture_output=True, text=True, check=False)  # noqa: S603
-
-
-def require() -> Path:
-    """Return the program; skip where a machine cannot have it, fail where CI has apt-get and still cannot."""
-    try:
-        return program()
-    except NotFetched as error:
-        if os.environ.get("CI") == "true" and shutil.which("apt-get"):
-            pytest.fail(f"CI cannot run Alertmanager: {error}")
-        pytest.skip(str(error))
+        return Path(installed), None
+    fetched = debian_binary(PACKAGE, _PROGRAM)
+    root = fetched.parents[len(Path(_PROGRAM).parents) - 1]
+    moved = fetched.with_name(f"{PACKAGE}-here")
+    if not moved.exists():
+        here = b"/proc/self/cwd"
+        written = fetched.with_name(f"{PACKAGE}-{os.getpid()}")
+        written.write_bytes(fetched.read_bytes().replace(_TEMPLATES, here + b"/" * (len(_TEMPLATES) - len(here))))
+        written.chmod(0o755)
+        written.rename(moved)
+    return moved, root / _TEMPLATES.decode().lstrip("/")
 
 
 class AlertmanagerProcess:
@@ -122,8 +72,8 @@ class AlertmanagerProcess:
     def __enter__(self) -> Self:
         arguments = [f"--config.file={self._settings}", f"--storage.path={self._data}", "--cluster.listen-address="]
         arguments += [f"--web.listen-address={HOST}:{self.port}"]
-        command = [str(require()), *arguments]
-        where = _TEMPLATES if command[0] == str(_PROGRAM) else None
+        path, where = program()
+        command = [str(path), *arguments]
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(command, cwd=where, stdout=said, stderr=said)  # noqa: S603
         try:

@@ -62,6 +62,8 @@ NOTICE = Notice(
     worst_members=("brier rose by 0.02",),
     query="SELECT tick, value FROM signals\nWHERE model = 'flights'",
     runbook="https://wiki.example.org/runbooks/accuracy",
+    called="quality",
+    account="The level changed by -0.041 [-0.05, -0.032], and nothing else is known to have changed at that time.",
 )
 
 
@@ -183,4 +185,4 @@ async def stream(notices: Iterable[Notice | str], start: int = 0) -> AsyncIterat
     """Yield notices with their positions."""
     for position, one in enumerate(notices, start):
         await asyncio.sleep(0)
-        yield position, one
+        yield Incoming(position, one, NOON)

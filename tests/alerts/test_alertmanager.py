@@ -20,7 +20,7 @@ from streams.alerts.making import now_us
 from streams.alerts.pace import Pace, WallClock
 from streams.alerts.record import World
 from streams.alerts.words import rfc3339
-from tests.alerts.alertmanager_process import AlertmanagerProcess, require
+from tests.alerts.alertmanager_process import AlertmanagerProcess, program
 from tests.alerts.making import HOUR, Book, alerting, notice, numbered, stream
 from tests.alerts.servers import HttpServer
 
@@ -28,7 +28,7 @@ from tests.alerts.servers import HttpServer
 @pytest.fixture(autouse=True)
 def _fetched() -> None:
     """Fetch the package before anything runs, or say why it cannot be had."""
-    require()
+    program()
 
 
 def alerts_of(server: HttpServer) -> dict[str, str]:

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.kafka.kafka import Broker
-from streams.alerts.consume import GROUP, TOPIC, Sections, deliver
+from streams.alerts.consume import GROUP, TOPIC, Sections, Terms, deliver
 from streams.alerts.encoding import encoded
 from streams.config.alerting import AlertingConfig
 from streams.config.kafka import KafkaConfig
@@ -56,7 +56,7 @@ class Stage:
         hook = {"kind": "webhook", "url": self.server.url, "secret_env": "S"}
         section = AlertingConfig.model_validate({"routes": {"hook": hook}, "default": "hook"})
         stop = asyncio.Event()
-        work = deliver(Sections(self.kafka, section), ENVIRON, self.book, 30.0, stop)
+        work = deliver(Sections(self.kafka, section), ENVIRON, self.book, Terms(30.0, ("127.0.0.1", 0)), stop)
         return asyncio.create_task(work), stop
 
     async def arrived(self, number: int) -> None:

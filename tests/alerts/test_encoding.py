@@ -16,6 +16,7 @@ from streams.alerts.trial import trial
 from streams.core.alert.monitor import STATES
 from streams.core.alert.notice import CAUSES, Notice, Status
 from streams.core.alert.rule import SEVERITIES
+from streams.core.detect.explain import Cause as Called
 from streams.core.detect.finding import Kind
 from tests.alerts.making import CANARY, NOON, NOTICE, notice
 
@@ -45,6 +46,7 @@ def test_the_schema_has_the_fields_of_a_notice() -> None:
         "severity": SEVERITIES,
         "state": STATES,
         "cause": CAUSES,
+        "called": ("", *get_args(Called)),
     }
 
 

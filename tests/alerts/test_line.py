@@ -18,7 +18,7 @@ PACE = Pace(HOUR)
 
 
 def waiting(position: int, alert: int, **changes: object) -> Waiting:
-    return Waiting(position, numbered(alert, revision=position + 1, **changes), due=position)
+    return Waiting(position, numbered(alert, revision=position + 1, **changes), due=position, since=position)
 
 
 def positions(line: Line) -> list[int]:

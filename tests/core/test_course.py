@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streams.core.columns import Columns, take
 from streams.core.course import Pairs, course, label_changes
 from streams.core.flatten import BY_REQUEST
-from streams.core.link import standing
+from streams.core.link import by_standing, standing
 
 OUTCOME = st.tuples(st.integers(0, 2), st.integers(0, 6), st.integers(0, 2), st.integers(1, 3))
 PREDICTED = 2  # when the predictions were made: what was known before is known from then on
@@ -56,9 +56,41 @@ def test_steps_lead_to_what_stands_at_any_time(rows: list[tuple[int, int, int, i
 def predictions(places: np.ndarray, labelled: set[int], state: Columns | None = None) -> Columns:
     flags = np.array([BY_REQUEST if place in labelled else 0 for place in places.tolist()], np.uint16)
     rows = {"time": np.full(len(places), PREDICTED), "flags": flags, "weight": np.ones(len(places)), "of": places}
+    rows["id"] = places.astype(np.uint64)
     nothing = {"revision": np.zeros(len(places), np.int64), "outcome_time": np.zeros(len(places), np.int64)}
     known = {"label": np.zeros(len(places), np.uint64), "label_weight": np.ones(len(places))}
     return rows | nothing | known | (state or {})
+
+
+@given(st.lists(OUTCOME, min_size=1, max_size=7), st.data())
+def test_first_labels_do_not_depend_on_blocks(rows: list[tuple[int, int, int, int]], data: st.DataObject) -> None:
+    """What is added as a first label and not taken back is each prediction's earliest outcome."""
+    rows = data.draw(st.permutations(rows))
+    size = data.draw(st.integers(1, 7))
+    firsts: Counter[tuple[int, int, int]] = Counter()
+    for first in range(0, len(rows), size):
+        seen, block = rows[:first], rows[first : first + size]
+        places, outcomes = columns(block)
+        new = Pairs(places, predictions(places, {row[0] for row in seen}), outcomes)
+        changes = label_changes(new, earlier(seen))
+        changes = take(changes, changes["first"])
+        for number in range(len(changes["known"])):
+            key = (int(changes["id"][number]), int(changes["known"][number]), int(changes["label"][number]))
+            firsts[key] += int(changes["sign"][number])
+
+    assert {key: count for key, count in firsts.items() if count} == {
+        (place, max(time, PREDICTED), label): 1 for place, (time, label) in earliest(rows).items()
+    }
+
+
+def earliest(rows: list[tuple[int, int, int, int]]) -> dict[int, tuple[int, int]]:
+    """Time and label of each prediction's first outcome: of several at one time that which the others replace."""
+    found = {}
+    for place in {row[0] for row in rows}:
+        time = min(row[1] for row in rows if row[0] == place)
+        places, outcomes = columns([row for row in rows if row[:2] == (place, time)])
+        found[place] = time, int(outcomes["label"][by_standing(places, outcomes)[0]])
+    return found
 
 
 @given(st.lists(OUTCOME, min_size=1, max_size=7), st.data())

@@ -27,6 +27,7 @@ COMPOSE: dict[str, Any] = interpolated(FILE, ENVIRON)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("streams:"))
 ONCE = ["migrate", "topics"]
+ANSWERING = ["deliver", "worker"]
 LASTING = sorted(set(SERVICES) - set(ONCE))
 SERVER = parse_dsn(SERVICES["worker"]["environment"]["STREAMS_STORE"])
 
@@ -34,7 +35,7 @@ SERVER = parse_dsn(SERVICES["worker"]["environment"]["STREAMS_STORE"])
 def test_it_is_a_compose_file() -> None:
     """It follows the schema that the Compose project publishes, with no key that this does not know."""
     assert problems(FILE, "compose-spec.json") == []
-    assert OURS == ["migrate", "topics", "worker"]
+    assert OURS == ["deliver", "migrate", "topics", "worker"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -65,7 +66,7 @@ def test_services_start_in_order() -> None:
     conditions = {(needed, how["condition"]) for needs in waits.values() for needed, how in needs.items()}
 
     assert sorted(order) == sorted(SERVICES)
-    assert order[-1] == "worker"
+    assert sorted(order[-2:]) == ["deliver", "worker"]
     assert conditions == {
         ("kafka", "service_healthy"),
         ("clickhouse", "service_healthy"),
@@ -101,17 +102,18 @@ def host_of(port: str | dict[str, Any]) -> str | None:
 
 
 def test_no_port_is_open_to_other_machines() -> None:
-    """Every published port is on 127.0.0.1, and the worker's is whichever is free, so that there may be several."""
+    """Every published port is on 127.0.0.1, and ours are whichever are free, so that there may be several."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
 
-    assert [host_of(port) for port in ports] == ["127.0.0.1"] * 3
-    assert SERVICES["worker"]["ports"] == [{"target": 8080, "host_ip": "127.0.0.1"}]
+    assert [host_of(port) for port in ports] == ["127.0.0.1"] * 4
+    assert [SERVICES[name]["ports"] for name in ANSWERING] == [[{"target": 8080, "host_ip": "127.0.0.1"}]] * 2
 
 
 def secrets_in(node: Any, path: str = "") -> list[str]:
     """Return the paths of texts that are, or hold, a password written out."""
     if isinstance(node, dict):
-        return [found for key, value in node.items() for found in secrets_in(value, f"{path}.{key}")]
+        told = {key: value for key, value in node.items() if key != "secrets"}  # these are names and places
+        return [found for key, value in told.items() for found in secrets_in(value, f"{path}.{key}")]
     if isinstance(node, list):
         return [found for value in node for found in secrets_in(value, path)]
     literal = re.sub(r"\$\{\w+:\?[^}]*\}", "", str(node))
@@ -163,6 +165,22 @@ def test_the_configuration_is_one_of_ours() -> None:
     assert config.kafka.replication == 1
 
 
+def test_the_deliverer_is_asked_for_and_has_the_secrets_of_its_routes() -> None:
+    """It starts with its profile only, and each route of the configuration finds its secret in a file of Compose."""
+    (mount,) = SERVICES["deliver"]["volumes"]
+    config = load_config(ROOT / mount["source"])
+    named = [getattr(route, f"{route.secret}_file") for route in config.alerting.routes.values()]
+
+    assert {name: service.get("profiles") for name, service in SERVICES.items() if "profiles" in service} == {
+        "deliver": ["alerts"]
+    }
+    assert named == [f"/run/secrets/{name}" for name in SERVICES["deliver"]["secrets"]]
+    assert sorted(COMPOSE["secrets"]) == sorted(SERVICES["deliver"]["secrets"])
+    assert [list(secret) for secret in COMPOSE["secrets"].values()] == [["file"]]
+    assert "secrets/" in text_of(".gitignore").splitlines()
+    assert config.detection.models.keys() == config.models.keys()
+
+
 def test_clickhouse_settings_are_xml() -> None:
     """The settings of ClickHouse are what its server merges: XML under one `clickhouse`."""
     root = ET.fromstring(text_of("deploy/compose/clickhouse.xml"))  # noqa: S314 - our own file
@@ -181,10 +199,11 @@ class Answer(http.server.BaseHTTPRequestHandler):
         """Stay silent."""
 
 
+@pytest.mark.parametrize("name", ANSWERING)
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
-def test_the_workers_health_is_what_it_answers(status: int, code: int) -> None:
-    """The check of a worker passes when /health is answered with success, and fails when not, and when not at all."""
-    kind, python, *arguments = SERVICES["worker"]["healthcheck"]["test"]
+def test_health_is_what_it_answers(name: str, status: int, code: int) -> None:
+    """A check passes when /health is answered with success, and fails when not, and when not at all."""
+    kind, python, *arguments = SERVICES[name]["healthcheck"]["test"]
     with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
         server.status = status  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -198,10 +217,11 @@ def test_the_workers_health_is_what_it_answers(status: int, code: int) -> None:
     assert (done.returncode, gone.returncode) == (code, 1)
 
 
-def test_the_worker_is_checked_where_it_listens() -> None:
+@pytest.mark.parametrize("name", ANSWERING)
+def test_it_is_checked_where_it_listens(name: str) -> None:
     """Its port is the same in the command, the health check, the ports and the image."""
-    worker = SERVICES["worker"]
+    service = SERVICES[name]
 
-    assert worker["command"][-2:] == ["--web", "0.0.0.0:8080"]
-    assert worker["ports"][0]["target"] == 8080
+    assert service["command"][-2:] == ["--web", "0.0.0.0:8080"]
+    assert service["ports"][0]["target"] == 8080
     assert "EXPOSE 8080" in text_of("deploy/Dockerfile")

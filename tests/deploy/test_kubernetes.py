@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from streams.config import load_config
+from streams.runtime.topics import ALERTS, TOPICS
 from tests.deploy.reading import ROOT, documents, parsed, problems, text_of, version
 
 FOLDER = "deploy/kubernetes"
@@ -17,6 +18,7 @@ OBJECTS: list[dict[str, Any]] = [
 ]
 NAMES = [f"{found['kind']}/{found['metadata']['name']}" for found in OBJECTS]
 BY_NAME = dict(zip(NAMES, OBJECTS, strict=True))
+SETS = ("StatefulSet/streams-worker", "StatefulSet/streams-deliver")
 WORKER = BY_NAME["StatefulSet/streams-worker"]
 PODS = {name: found["spec"]["template"] for name, found in BY_NAME.items() if "template" in found["spec"]}
 DSN = "clickhouse://streams:a-password@clickhouse:8123/streams"
@@ -45,7 +47,9 @@ def test_every_file_is_used() -> None:
         "Job/streams-migrate",
         "Job/streams-topics",
         "PodDisruptionBudget/streams-worker",
+        "Service/streams-deliver",
         "Service/streams-worker",
+        "StatefulSet/streams-deliver",
         "StatefulSet/streams-worker",
     ]
 
@@ -136,7 +140,7 @@ def test_the_image_is_of_this_version(name: str) -> None:
 
 
 def test_labels_meet_their_selectors() -> None:
-    """Service, budget, spread and StatefulSet all select the workers' pods, and no Job's."""
+    """Service, budget, spread and StatefulSet all select the workers' pods, and no others."""
     labels = PODS["StatefulSet/streams-worker"]["metadata"]["labels"]
     spread = PODS["StatefulSet/streams-worker"]["spec"]["topologySpreadConstraints"]
     selectors = [
@@ -145,7 +149,7 @@ def test_labels_meet_their_selectors() -> None:
         WORKER["spec"]["selector"]["matchLabels"],
         *(constraint["labelSelector"]["matchLabels"] for constraint in spread),
     ]
-    others = [PODS[name]["metadata"]["labels"] for name in PODS if name.startswith("Job/")]
+    others = [PODS[name]["metadata"]["labels"] for name in PODS if name != "StatefulSet/streams-worker"]
 
     assert len(selectors) == 5
     assert all(selector.items() <= labels.items() for selector in selectors)
@@ -163,26 +167,57 @@ def test_workers_keep_their_names() -> None:
     assert PODS["StatefulSet/streams-worker"]["spec"]["terminationGracePeriodSeconds"] == 30
 
 
-def test_workers_that_are_not_ready_are_found() -> None:
-    """The headless Service names every worker, for Prometheus must see those most of all that are not ready."""
-    assert BY_NAME["Service/streams-worker"]["spec"]["publishNotReadyAddresses"] is True
+def test_there_is_one_deliverer() -> None:
+    """One pod, as the topic of alerts has one partition, under the Service that it names and that selects only it."""
+    deliverer, service = BY_NAME["StatefulSet/streams-deliver"], BY_NAME["Service/streams-deliver"]["spec"]
+    labels = {name: pod["metadata"]["labels"] for name, pod in PODS.items()}
+    (topic,) = [topic for topic in TOPICS if topic.name == ALERTS]
+
+    assert deliverer["spec"]["replicas"] == topic.partitions == 1
+    assert deliverer["spec"]["serviceName"] == "streams-deliver"
+    assert service["clusterIP"] == "None"
+    assert deliverer["spec"]["selector"]["matchLabels"] == service["selector"]
+    assert [name for name, found in labels.items() if service["selector"].items() <= found.items()] == [
+        "StatefulSet/streams-deliver"
+    ]
 
 
-def test_probes_ask_where_the_worker_answers() -> None:
-    """Life is asked at /health, readiness at /ready, on the port that the worker is told and the Service names."""
-    worker = container("StatefulSet/streams-worker")
-    probes = {name: worker[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
-    annotations = PODS["StatefulSet/streams-worker"]["metadata"]["annotations"]
-    (port,) = worker["ports"]
+def test_routes_find_their_secrets() -> None:
+    """Each route of the configuration has its secret in a file of the Secret that only the deliverer mounts."""
+    config = load_config(ROOT / FOLDER / "config.yaml")
+    (mounted,) = [one for one in container("StatefulSet/streams-deliver")["volumeMounts"] if one["name"] == "secrets"]
+    named = [Path(getattr(route, f"{route.secret}_file")) for route in config.alerting.routes.values()]
+    volumes = {name: pod["spec"]["volumes"] for name, pod in PODS.items()}
+    holding = {name: one["secret"] for name, some in volumes.items() for one in some if "secret" in one}
 
-    assert {name: probe["path"] for name, probe in probes.items()} == {
+    assert {file.parent for file in named} == {Path(mounted["mountPath"])}
+    assert mounted["readOnly"] is True
+    assert holding == {"StatefulSet/streams-deliver": {"secretName": "streams-routes"}}
+    assert config.detection.models.keys() == config.models.keys()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_pods_that_are_not_ready_are_found(name: str) -> None:
+    """The headless Service names every pod, for Prometheus must see those most of all that are not ready."""
+    assert BY_NAME[name.replace("StatefulSet", "Service")]["spec"]["publishNotReadyAddresses"] is True
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_probes_ask_where_it_answers(name: str) -> None:
+    """Life is asked at /health, readiness at /ready, on the port that the process is told and the Service names."""
+    lasting = container(name)
+    probes = {kind: lasting[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
+    annotations = PODS[name]["metadata"]["annotations"]
+    (port,) = lasting["ports"]
+
+    assert {kind: probe["path"] for kind, probe in probes.items()} == {
         "startup": "/health",
         "liveness": "/health",
         "readiness": "/ready",
     }
     assert {probe["port"] for probe in probes.values()} == {port["name"]}
-    assert BY_NAME["Service/streams-worker"]["spec"]["ports"][0]["targetPort"] == port["name"]
-    assert worker["args"][-2:] == ["--web", f"0.0.0.0:{port['containerPort']}"]
+    assert BY_NAME[name.replace("StatefulSet", "Service")]["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert lasting["args"][-2:] == ["--web", f"0.0.0.0:{port['containerPort']}"]
     assert annotations == {
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(port["containerPort"]),

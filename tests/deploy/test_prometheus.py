@@ -1,4 +1,4 @@
-"""deploy/prometheus: rules that Prometheus takes, that fire when they should, and of metrics that workers have."""
+"""deploy/prometheus: rules that Prometheus takes, that fire when they should, and of metrics that there are."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from streams.alerts.deliverer import Deliverer
+from streams.alerts.status import Desk
+from streams.alerts.status import serving as delivering
 from streams.runtime.status import serving
 from streams.runtime.watchdog import Watchdog
+from tests.alerts.making import Book, Recorder, alerting, world
 from tests.debian import debian_binary
 from tests.deploy.reading import ROOT, documents
 from tests.runtime.held import Held
@@ -37,29 +41,37 @@ def promtool(*arguments: object) -> str:
     return done.stdout
 
 
+async def _asked(port: int) -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as response:
+        return await response.text()
+
+
 @cache
 def exposed() -> frozenset[str]:
-    """The metrics of a worker that has read a labelled prediction."""
+    """The metrics of a worker that has read a labelled prediction, and of a deliverer."""
 
-    async def run() -> str:
+    async def worker() -> str:
         held = Held()
         await held.worker.assigned(frozenset({0}))
         held.bench.emit(prediction(1, 1), outcome(1, 2))
         held.bench.end("feedback", 0)
         await held.deliver()
         watchdog = Watchdog(held.worker, 10.0)
-        async with (
-            serving(held.worker, watchdog, ("127.0.0.1", 0)) as port,
-            aiohttp.ClientSession() as session,
-            session.get(f"http://127.0.0.1:{port}/metrics") as response,
-        ):
-            return await response.text()
+        async with serving(held.worker, watchdog, ("127.0.0.1", 0)) as port:
+            return await _asked(port)
 
-    return frozenset(re.findall(r"^(\w+)[{ ]", asyncio.run(run()), re.MULTILINE))
+    async def deliverer() -> str:
+        desk = Desk(("chat",))
+        desk.deliverer = Deliverer(alerting(), {"chat": Recorder("chat")}, world(Book()))
+        async with delivering(desk, ("127.0.0.1", 0)) as port:
+            return await _asked(port)
+
+    said = asyncio.run(worker()) + asyncio.run(deliverer())
+    return frozenset(re.findall(r"^(\w+)[{ ]", said, re.MULTILINE))
 
 
 def unknown_metrics(expression: str) -> set[str]:
-    """What an expression names that is neither a worker's metric nor recorded by the rules."""
+    """What an expression names that is neither a metric of ours nor recorded by the rules."""
     bare = re.sub(r"\{[^}]*\}|\[[^]]*\]|\b(?:by|on|without)\s*\([^)]*\)|#.*", " ", expression)
     called = set(re.findall(r"\b(\w+)\s*\(", bare))
     words = {"and", "or", "unless", "offset", "bool", "by", "on", "without"}
@@ -86,8 +98,8 @@ def test_every_alert_has_a_story() -> None:
 
 
 @pytest.mark.parametrize("rule", GIVEN, ids=lambda rule: str(rule.get("alert", rule.get("record"))))
-def test_rules_name_metrics_that_workers_have(rule: dict[str, Any]) -> None:
-    """Every metric of an expression is one of a worker's, or recorded by another rule, or Prometheus' own."""
+def test_rules_name_metrics_that_there_are(rule: dict[str, Any]) -> None:
+    """Every metric of an expression is a worker's or a deliverer's, or recorded by another rule, or Prometheus' own."""
     assert unknown_metrics(rule["expr"]) == set()
 
 
@@ -109,16 +121,18 @@ def test_alerts_say_what_they_are(name: str) -> None:
     assert (ROOT / rule["annotations"]["runbook"]).is_file()
 
 
-def test_the_example_asks_the_workers_of_the_manifests() -> None:
-    """Under the job's name that the rules know, each replica by the name and the port that Kubernetes gives it."""
-    (service, _, workers) = documents("deploy/kubernetes/worker.yaml")
-    (job,) = CONFIG["scrape_configs"]
-    (targets,) = job["static_configs"]
-    name, port = service["metadata"]["name"], service["spec"]["ports"][0]["port"]
-    jobs = {found for rule in GIVEN for found in re.findall(r'job="(\w+)"', rule["expr"])}
+def test_the_example_asks_the_pods_of_the_manifests() -> None:
+    """Under the jobs' names that the rules know, each replica by the name and the port that Kubernetes gives it."""
+    asked = {job["job_name"]: job["static_configs"][0]["targets"] for job in CONFIG["scrape_configs"]}
+    there = {}
+    for job, file in (("streams", "worker"), ("streams-deliver", "deliver")):
+        service, *_, pods = documents(f"deploy/kubernetes/{file}.yaml")
+        name, port = service["metadata"]["name"], service["spec"]["ports"][0]["port"]
+        there[job] = [f"{name}-{i}.{name}:{port}" for i in range(pods["spec"]["replicas"])]
+    jobs = {found for rule in GIVEN for found in re.findall(r'job="([\w-]+)"', rule["expr"])}
 
-    assert jobs == {job["job_name"]}
-    assert targets["targets"] == [f"{name}-{i}.{name}:{port}" for i in range(workers["spec"]["replicas"])]
+    assert asked == there
+    assert jobs == asked.keys()
     assert CONFIG["rule_files"] == ["rules.yaml"]
 
 

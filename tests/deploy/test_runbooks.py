@@ -28,6 +28,8 @@ ABOUT_MODELS = {
     "no-data",
     "sample-ratio-mismatch",
     "guardrail-harmed",
+    "canary-harmed",
+    "arm-worse",
     "release-changed-quality",
 }
 SECTIONS = ["What it means", "Look first", "Likely causes", "How to end it"]

@@ -26,10 +26,10 @@ TABLES = {
     "alerts": "dedup_key, sequence, status, reason, tick, model, rule, kind, watch, slice, severity, team, state, "
     "cause, explanation, title, value, reference, effect, low, high, n, n_effective, label_coverage, since, "
     "since_low, since_high, opened, flapping, worst_slices, worst_effects, release, members, worst_members, query, "
-    "runbook",
+    "runbook, called, account",
 }
-# Sums of arms are plain floats, added up in whatever order they came; all other sums are exact.
-TOLERANCES = dict.fromkeys(TABLES, 1e-12) | {"verdicts": 1e-9}
+# Sums of arms are plain floats, added up in whatever order they came; all other sums are exact, and alerts say both.
+TOLERANCES = dict.fromkeys(TABLES, 1e-12) | {"verdicts": 1e-9, "alerts": 1e-9}
 
 
 def differences(ours: Query, theirs: Query) -> list[str]:

@@ -16,6 +16,7 @@ from streams.codecs.write import write_jsonl
 from streams.config import Config, load_config
 from streams.config.kafka import KafkaConfig
 from streams.core.block import EVENT_TYPES
+from streams.core.detect.watchman import METHOD
 from streams.errors import UsageError
 from streams.pipeline import Pipeline
 from streams.runtime.backtest import backtest
@@ -67,13 +68,21 @@ def plain(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def test_detection_begins_with_the_end_of_the_file(stored: Kept) -> None:
-    """From its first tick on accuracy is watched, traffic is learned; the days of the file are not looked at."""
+    """
+    From its first tick on accuracy is watched, traffic is learned; the days of the file are not looked at.
+
+    But by river's detectors, which begin at once.
+    """
     rows = stored.rows("signals").to_pylist()
-    days = {round((row["tick"].timestamp() * 1e6 - START) / DAY) for row in rows}
+    days, flagging = (
+        {round((row["tick"].timestamp() * 1e6 - START) / DAY) for row in rows if (row["method"] == METHOD) == learned}
+        for learned in (True, False)
+    )
     accuracy = [row["standing"] for row in rows if row["watch"] == "accuracy" and not row["slice"]]
     fired = [row for row in stored.rows("alerts").to_pylist() if row["watch"] == "accuracy"]
 
     assert days == set(range(HANDED + 1, DAYS + 1))
+    assert flagging == set(range(1, DAYS + 1))
     assert accuracy[0] == "quiet"
     assert {row["standing"] for row in rows if row["watch"] == "traffic"} == {"learning", "quiet"}
     assert START + CHANGED * DAY < fired[0]["tick"].timestamp() * 1e6 <= START + (CHANGED + 8) * DAY

@@ -148,6 +148,8 @@ def alert_row(**changes: Any) -> dict[str, Any]:
         "worst_members": ["brier rose from 0.1 to 0.2"],
         "query": "SELECT 1",
         "runbook": "docs/runbooks/quality-dropped.md",
+        "called": "quality",
+        "account": "The level changed by -0.21 [-0.25, -0.17].",
         "revision": 1,
     }
     return row | changes

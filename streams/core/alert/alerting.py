@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from streams.core.alert.calling import with_call
 from streams.core.alert.cause import EXPLAINING, Explains, Grouping, rank, scope_of, span_of_finding
 from streams.core.alert.grouping import Incidents
-from streams.core.alert.incident import Circumstance, restored
+from streams.core.alert.incident import Circumstance, Incident, restored
+from streams.core.alert.incident import found as found_by
 from streams.core.alert.monitor import Monitor, MonitorKey, key_from_plain
 from streams.core.alert.notice import Notice
 from streams.core.alert.rule import AlertRule, Harm
@@ -70,6 +72,11 @@ class Alerting:
         self._last = NEVER
 
     @property
+    def last(self) -> int:
+        """End of the last tick, us."""
+        return self._last
+
+    @property
     def monitors(self) -> list[Monitor]:
         """All monitors that there are, sorted."""
         return sorted((one for some in self._watching.values() for one in some), key=lambda monitor: monitor.key)
@@ -93,11 +100,28 @@ class Alerting:
         self._incidents.place(begun, tick)
         for incident in list(self._incidents.all):
             if incident.open:
-                notices += tell(incident, tick, around, self._grouping)
+                told = tell(incident, tick, around, self._grouping)
+                notices += [_called(incident, one, found) for one in told]
                 continue
             self._incidents.end(incident)
             if incident.told is not None:
                 notices.append(end(incident, incident.told, tick))
+        return notices
+
+    def finish(self, tick: int, reason: str) -> list[Notice]:
+        """
+        End all alerts because nothing will be found any more, at a tick after the last one; what is left is nothing.
+
+        Raises
+        ------
+        ValueError
+            If the tick is not after the last one.
+        """
+        self._check(tick, ())
+        self._last, self._watching = tick, {}
+        told = [(one, one.told) for one in list(self._incidents.all) if one.told is not None]
+        notices = [end(incident, notice, tick, reason) for incident, notice in told]
+        self._incidents.replace(())
         return notices
 
     def snapshot(self) -> dict[str, Any]:
@@ -196,3 +220,11 @@ class Alerting:
             if scope is not None:
                 around.append(Circumstance(one, scope, span_of_finding(one)))
         return sorted(around, key=lambda one: (rank(one.finding, one.scope), one.finding.slice, one.finding.watch))
+
+
+def _called(incident: Incident, notice: Notice, findings: Sequence[Finding]) -> Notice:
+    """Say what an incident is to be called in the notice that tells what it is now; others leave it as it was."""
+    if notice is not incident.told or incident.subject is None:
+        return notice
+    incident.told = with_call(notice, found_by(incident.subject), findings)
+    return incident.told

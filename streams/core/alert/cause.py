@@ -18,7 +18,8 @@ from streams.core.alert.rule import Harm
 from streams.core.detect.finding import Finding, Kind, Slice
 from streams.core.window_spec import DAY
 
-Scope = Literal["everything", "labelled"]
+Scope = Literal["everything", "labelled", "arms"]
+"""What trouble explains: all about a model, all that needs labels, or all verdicts of an experiment."""
 
 _LABELLED = ("metric", "threshold", "verdict")
 _CONTENTS = ("column", "assertion")  # what events hold explains nothing, whatever its name is
@@ -55,6 +56,7 @@ EXPLAINING: Mapping[str, Explains] = {
 """What the usual watches explain. Whatever is wrong with the pipeline itself explains everything."""
 
 _PIPELINE = Explains("everything", "either")
+_OF_ARMS = frozenset({"sample_ratio", "crossovers"})  # an experiment with wrong arms has no verdict that counts
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def span_of_finding(finding: Finding) -> Span:
 
 def scope_of(finding: Finding, explaining: Mapping[str, Explains]) -> Scope | None:
     """What a finding explains if it is of trouble, by what it is of and how far it went; None if nothing."""
+    if finding.kind == "verdict":
+        return "arms" if finding.watch in _OF_ARMS else None
     explains = _PIPELINE if finding.kind == "pipeline" else explaining.get(finding.watch)
     if explains is None or finding.kind in _CONTENTS:
         return None
@@ -142,7 +146,7 @@ def scope_of(finding: Finding, explaining: Mapping[str, Explains]) -> Scope | No
 def rank(finding: Finding, scope: Scope | None) -> int:
     """How close something is to a cause: the lower, the closer."""
     if scope is not None:
-        return {"everything": 1, "labelled": 2}[scope] if finding.kind != "pipeline" else 0
+        return {"everything": 1, "labelled": 2, "arms": 2}[scope] if finding.kind != "pipeline" else 0
     return _RANKS[finding.kind]
 
 
@@ -156,6 +160,8 @@ def covers(cause: Finding, scope: Scope | None, effect: Finding, missing: bool) 
         return False
     if scope == "everything":
         return True
+    if scope == "arms":
+        return effect.kind == "verdict"
     if scope == "labelled":
         return effect.kind in _LABELLED and (missing or not math.isnan(effect.label_coverage))
     return (cause.kind, cause.watch) == (effect.kind, effect.watch) and cause.slice != effect.slice

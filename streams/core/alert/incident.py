@@ -16,6 +16,7 @@ from streams.core.alert.wording import put
 from streams.core.detect.finding import Finding
 
 MANY_COLUMNS = 3
+_CAUSES: Mapping[Scope, Cause] = {"everything": "outage", "labelled": "labels", "arms": "arms"}
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def release_of(incident: Incident) -> str:
 def cause(incident: Incident, explained: Explained | None) -> Cause:
     """Say what sort of trouble an incident is."""
     if explained is not None:
-        return "outage" if explained.scope == "everything" else "labels"
+        return _CAUSES[explained.scope]
     if release_of(incident):
         return "release"
     watches = {key[1:] for key in incident.open}

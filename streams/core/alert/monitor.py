@@ -224,13 +224,13 @@ def finding_to_plain(finding: Finding) -> dict[str, Any]:
     """Write a finding as plain data."""
     plain = {field.name: getattr(finding, field.name) for field in fields(finding)}
     worst = [[_plain(where), effect] for where, effect in finding.worst]
-    return plain | {"slice": _plain(finding.slice), "worst": worst}
+    return plain | {"slice": _plain(finding.slice), "worst": worst, "moved": list(finding.moved)}
 
 
 def finding_from_plain(saved: dict[str, Any]) -> Finding:
     """Read a finding from what `finding_to_plain` wrote."""
     worst = tuple((_slice(where), effect) for where, effect in saved["worst"])
-    return Finding(**(saved | {"slice": _slice(saved["slice"]), "worst": worst}))
+    return Finding(**(saved | {"slice": _slice(saved["slice"]), "worst": worst, "moved": tuple(saved["moved"])}))
 
 
 def _plain(slice_: Slice) -> list[list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, get_args
 
 from streams.core.alert.monitor import STATES, MonitorKey, State
@@ -15,10 +15,10 @@ from streams.core.detect.finding import Kind, Slice
 
 Status = Literal["firing", "updated", "resolved"]
 
-Cause = Literal["outage", "labels", "release", "columns", "slices", "together", "alone"]
+Cause = Literal["outage", "labels", "arms", "release", "columns", "slices", "together", "alone"]
 """
-What an alert is about: events that do not come, labels that do not, a release, many columns, one watch in many slices,
-several things that began together, or one.
+What an alert is about: events that do not come, labels that do not, units that are not in the arms of an experiment as
+declared, a release, many columns, one watch in many slices, several things that began together, or one.
 """
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
@@ -63,6 +63,9 @@ class Notice:
         SQL that shows the numbers.
     runbook
         Where to read what to do.
+    called, account
+        What a change of a metric, of traffic or of labels is to be called, as in `streams.core.detect.explain`, and the
+        evidence for that in a sentence or two; empty for others.
     """
 
     dedup_key: str
@@ -101,6 +104,8 @@ class Notice:
     worst_members: tuple[str, ...]
     query: str
     runbook: str
+    called: str = ""
+    account: str = ""
 
     def labels(self) -> dict[str, str]:
         """
@@ -132,7 +137,7 @@ class Notice:
         )
         yield "members", str(self.members)
         yield "worst_members", "; ".join(self.worst_members)
-        for name in ("cause", "explanation", "release", "query", "runbook"):
+        for name in ("cause", "explanation", "called", "account", "release", "query", "runbook"):
             yield name, getattr(self, name)
 
 
@@ -160,15 +165,15 @@ def to_json(notice: Notice) -> dict[str, Any]:
 
 def from_json(record: Mapping[str, Any]) -> Notice:
     """
-    Read a notice from a record; what a later version may have added is left out.
+    Read a notice from a record; what a later version added is left out, and what an earlier one did not know is empty.
 
     Raises
     ------
     ValueError
         If a field is missing, or says what no notice says.
     """
-    names = [field.name for field in fields(Notice)]
-    absent = [name for name in names if name not in record]
+    names = [field.name for field in fields(Notice) if field.name in record]
+    absent = [field.name for field in fields(Notice) if field.name not in record and field.default is MISSING]
     if absent:
         raise ValueError(f"this is no notice of an alert: it has no {', '.join(absent)}")
     for name, known in (("status", get_args(Status)), ("severity", SEVERITIES), ("state", STATES), ("cause", CAUSES)):

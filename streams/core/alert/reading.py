@@ -21,11 +21,14 @@ def read(finding: Finding, rule: AlertRule, harm: Harm) -> Reading:
 
     That something changed must be proven by the watch; a limit that was declared needs no more than the interval.
     A finding without an interval proves nothing, so that an exact check must come with an interval of one point.
+    The verdict of an experiment has been held against margin and direction already.
     """
     if finding.standing == "no data":
         return "empty"
     if finding.standing == "learning" or _is_thin(finding, rule):
         return "thin"
+    if finding.kind == "verdict":
+        return "beyond" if finding.standing == "changed" else "inside"
     proven = finding.standing == "changed" or finding.kind == "threshold"
     if proven and _is_beyond(finding, rule.margin, harm):
         return "beyond"

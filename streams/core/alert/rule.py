@@ -33,6 +33,8 @@ class AlertRule:
         Unique among the rules.
     severity, team, runbook
         How urgent it is, whom it concerns, and where to read what to do.
+    advice
+        What to do at once, in a few words that end its titles; empty where that depends.
     models, watches, slices
         Patterns of names, in which `*` stands for any text; a slice is written as `carrier=EV, origin=JFK`, everything
         as an empty text.
@@ -67,6 +69,7 @@ class AlertRule:
     severity: Severity = "warning"
     team: str = ""
     runbook: str = ""
+    advice: str = ""
     models: tuple[str, ...] = ("*",)
     watches: tuple[str, ...] = ("*",)
     slices: tuple[str, ...] = ("*",)

@@ -32,8 +32,8 @@ WORST = 5
 GROWTH = 10
 """An alert is told again when it has so many times the members that were told."""
 
-_EXPLAINED = CAUSES[:2]
-_WORTH_TELLING = CAUSES[:3]
+_EXPLAINED = CAUSES[:3]
+_WORTH_TELLING = CAUSES[:4]
 
 
 def tell(incident: Incident, tick: int, around: Sequence[Circumstance], grouping: Grouping) -> Iterator[Notice]:
@@ -58,14 +58,16 @@ def tell(incident: Incident, tick: int, around: Sequence[Circumstance], grouping
     incident.absorbed, incident.changed = [], False
 
 
-def end(incident: Incident, told: Notice, tick: int) -> Notice:
-    """Say that an alert is over, be it that some of what it explained is not."""
-    left = len({key[1:] for key in incident.open})
-    reason = "the cause is over" if left else "recovered"
+def end(incident: Incident, told: Notice, tick: int, reason: str = "") -> Notice:
+    """Say that an alert is over, be it that some of what it explained is not; a `reason` ends it all."""
+    left = 0 if reason else len({key[1:] for key in incident.open})
+    reason = reason or ("the cause is over" if left else "recovered")
     numbers: dict[str, Any] = {} if incident.subject is None else _numbers(incident.subject, told.since_low, tick)
     ending: dict[str, Any] = {"status": "resolved", "state": "ok", "flapping": False, "members": incident.size}
     return replace(
-        told, **(_next(told, tick, reason) | numbers | ending), title=title_of_end(told, tick, incident.size, left)
+        told,
+        **(_next(told, tick, reason) | numbers | ending),
+        title=title_of_end(told, tick, incident.size, left, reason),
     )
 
 

@@ -10,6 +10,7 @@ from streams.core.detect.finding import Slice
 from streams.core.window_spec import format_duration
 
 _SECOND = 1_000_000
+_WELL = ("recovered", "the cause is over")
 
 
 def title_of(incident: Incident, main: Monitor, cause: Cause, explanation: str, worst: tuple[Slice, ...]) -> str:
@@ -25,20 +26,23 @@ def title_of(incident: Incident, main: Monitor, cause: Cause, explanation: str, 
     else:
         said = f"{phrase(main)} {since}{_details(incident, main, worst)}"
     while_ = f", while {explanation}" if explanation else ""
-    return f"{model}: {said}{while_}{', flapping' if main.flapping else ''}"
+    advice = f": {main.rule.advice}" if main.rule.advice and not explanation else ""
+    return f"{model}: {said}{while_}{', flapping' if main.flapping else ''}{advice}"
 
 
-def title_of_end(told: Notice, tick: int, members: int, left: int) -> str:
-    """Say in one line that an alert with so many members is over, while `left` of them still fire."""
+def title_of_end(told: Notice, tick: int, members: int, left: int, reason: str) -> str:
+    """Say in one line that an alert with so many members is over and why, while `left` of them still fire."""
     lasted = max(tick - told.since, 0) // _SECOND * _SECOND
     name = name_of(told.kind, told.watch, told.slice)
     rest = f", but not {left} more" if left else f", with {members - 1} more" if members > 1 else ""
-    return f"{told.model}: {name} recovered after {format_duration(lasted)}{rest}"
+    over = f"recovered after {format_duration(lasted)}{rest}"
+    return f"{told.model}: {name} {over if reason in _WELL else reason}"
 
 
 def _details(incident: Incident, main: Monitor, worst: tuple[Slice, ...]) -> str:
     """Near which release, in which slice most, and with how much else."""
     release, more = found(main).release, incident.size - 1
     near = f", near {release}" if release else ""
-    where = f", worst where {slice_text(worst[0])}" if worst and worst[0] and not is_missing(main) else ""
+    said = is_missing(main) or main.key.kind == "verdict"
+    where = f", worst where {slice_text(worst[0])}" if worst and worst[0] and not said else ""
     return f"{near}{where}{f'; with it {more} more' if more else ''}"

@@ -131,7 +131,7 @@ class AgreeFollower(Follower):
     """Compares each prediction with the last one of the other model for the same request."""
 
     def __init__(self, rule: Agree, model: str) -> None:
-        needs = ("label",) if rule.by is None else ("score",)
+        needs = ("request", "label") if rule.by is None else ("request", "score")
         super().__init__(rule.within, needs, last=Latest({"score": np.float64, "label": np.uint64}))
         self._by = rule.by
         self._two = rule.other != model

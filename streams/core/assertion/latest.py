@@ -2,7 +2,7 @@
 What came last of each key, in event time: what an event is compared with.
 
 A row a key is kept, with its time. `forget` lets go of rows that are too old to be compared with, some time after they
-are: whoever asks must look at the time that comes with an answer.
+are: whoever asks must look at the time that comes with an answer. Of more than `MOST_KEPT` it lets go of the oldest.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy.typing as npt
 from streams.core.columns import Array, Columns, Hashes, Ints, Mask, ordered, segments, take
 from streams.core.ids import mix
 from streams.core.runs import KEY, Runs
+
+MOST_KEPT = 1 << 22
 
 _FEW = 1 << 10  # rows that are not worth being looked through
 
@@ -96,11 +98,13 @@ class Latest:
         self._rows.insert(take({KEY: keys, **columns}, new))
 
     def forget(self, before: int) -> None:
-        """Let go of rows earlier than this, us, once there are twice as many as were kept the last time."""
+        """Let go of rows earlier than this, us, once there are twice as many as the last time, or too many."""
         if len(self._rows) < self._worth:
             return
         self._rows.remove(self._rows.where(lambda rows: rows["time"] < before))
-        self._worth = max(_FEW, 2 * len(self._rows))
+        if len(self._rows) > MOST_KEPT:
+            self._keep_newest(MOST_KEPT // 2)
+        self._worth = _worth(len(self._rows))
 
     def snapshot(self) -> Columns:
         """All rows, sorted by key."""
@@ -109,7 +113,13 @@ class Latest:
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace all rows by those of a snapshot."""
         self._rows.restore(dict(saved))
-        self._worth = max(_FEW, 2 * len(self._rows))
+        self._worth = _worth(len(self._rows))
+
+    def _keep_newest(self, most: int) -> None:
+        """Let go of the oldest rows, and of all that are as old as these, so that at most so many are kept."""
+        times = self._rows.gather("time", np.arange(len(self._rows)))
+        oldest = np.partition(times, len(times) - most - 1)[len(times) - most - 1]
+        self._rows.remove(times <= oldest)
 
     def _keep_last(self, keys: Hashes, rows: Columns) -> None:
         """Keep the last row of each key; rows of one key stand in the order of time."""
@@ -117,6 +127,11 @@ class Latest:
         first, many = segments(keys[order])
         last = order[first + many - 1]
         self.put(keys[last], take(rows, last))
+
+
+def _worth(kept: int) -> int:
+    """How many rows are worth being looked through, where so many were kept the last time."""
+    return max(_FEW, min(2 * kept, MOST_KEPT + 1))
 
 
 def _last(rows: int, others: Mask | None) -> Ints:

@@ -5,15 +5,18 @@ An event waits until the watermark has passed it; then all that came before it i
 at in that order, events of one time in the order of their ids. So the result does not depend on how events were cut
 into blocks, as long as none is later than the watermark; those that are cannot be looked at and are not applicable.
 
+Where events come in several partitions, each reduces its own to what rules compare (`collect`), and they are looked at
+where these meet (`merge`): a unit's predictions may lie in any of them.
+
 What is kept: 58 bytes, and one for each rule, of each event that waits, which are those of the time that events may be
-out of order; and what `follow` says of each unit or request seen in a rule's `within`.
+out of order; and what `follow` says of each unit or request seen in a rule's `within`. Both are bounded. If more than
+`MOST_WAITING` wait, the earliest half is looked at before its time, and what comes for that time is late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -23,9 +26,12 @@ from streams.core.assertion.events import Events
 from streams.core.assertion.follow import Follower, follower_of
 from streams.core.assertion.latest import in_time
 from streams.core.assertion.rules import Agree, Assertions, Checked, Compiled, Expect, Rule, of_models
-from streams.core.columns import Columns, Ints, Mask, concat, empty, length, take
+from streams.core.assertion.waiting import Waiting
+from streams.core.columns import Columns, Ints, Mask, empty, length, take
 from streams.core.ids import hash_repeated, hash_strings
 from streams.core.watermark import NEVER
+
+MOST_WAITING = 1 << 22
 
 
 class Sequences:
@@ -39,26 +45,30 @@ class Sequences:
         ]
         self._needs = {name for _, follower in self._followed for name in follower.needs}
         self._models = sorted({model for one, _ in self._followed for model in models_of(one.rule)})
-        self._empty = empty(
-            {
-                "time": np.int64,
-                "id": np.uint64,
-                "reference": np.int64,
-                "request": np.uint64,
-                "unit": np.uint64,
-                "score": np.float64,
-                "label": np.uint64,
-                "model": np.int16,
-                "concerns": (np.bool_, len(self._followed)),
-            }
+        self._waiting = Waiting(
+            empty(
+                {
+                    "time": np.int64,
+                    "id": np.uint64,
+                    "reference": np.int64,
+                    "request": np.uint64,
+                    "unit": np.uint64,
+                    "score": np.float64,
+                    "label": np.uint64,
+                    "model": np.int16,
+                    "concerns": (np.bool_, len(self._followed)),
+                }
+            )
         )
-        self._waiting: list[tuple[int, int, Columns]] = []  # a heap: the earliest time of each part, and its number
-        self._parts = 0
         self._reached = NEVER
 
     def __len__(self) -> int:
         """How many events wait."""
-        return sum(length(part) for _, _, part in self._waiting)
+        return len(self._waiting)
+
+    def latest(self) -> int:
+        """Return the largest time, us, of the events that wait; `NEVER` where none does."""
+        return self._waiting.latest()
 
     def see(
         self, table: pa.RecordBatch, ids: Columns, references: Ints | None = None, rows: Ints | None = None
@@ -95,15 +105,15 @@ class Sequences:
 
     def advance(self, before: int) -> list[Checked]:
         """
-        Look at all events earlier than this time, us, which the watermark has reached.
+        Look at all events earlier than this time, us, which the watermark has reached, and at more if too many wait.
 
         Returns
         -------
         checked
             Of each rule that concerns any: the events that could be compared with earlier ones, in the order of time.
         """
-        self._reached = max(self._reached, before)
-        due = in_time(self._due(self._reached))
+        self._reached = max(self._reached, before, self._waiting.crowded(MOST_WAITING))
+        due = in_time(self._waiting.due(self._reached))
         checked = []
         for number, (one, follower) in enumerate(self._followed):
             some = take(due, due["concerns"][:, number])
@@ -112,30 +122,63 @@ class Sequences:
             follower.forget(self._reached)
         return checked
 
+    def collect(self) -> dict[str, Any]:
+        """Return the events that wait, as plain data and arrays, and let go of them: they are looked at elsewhere."""
+        collected = self._held_back()
+        self._waiting.clear()
+        return collected
+
+    def merge(self, collected: Mapping[str, Any]) -> list[Checked]:
+        """
+        Take in what was collected elsewhere, as far as it concerns rules that are declared alike.
+
+        Returns
+        -------
+        checked
+            The events of which nothing will be said, by rule: those that are later than the watermark.
+        """
+        rows = self._adopted(collected)
+        late = rows["time"] < self._reached
+        said = [_not_applicable(one.rule, take(rows, late & concerns)) for one, concerns in self._by_rule(rows)]
+        self._waiting.add(take(rows, ~late))
+        return [checked for some in said for checked in some]
+
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""
-        return {
-            "models": list(self._models),
-            "rules": [declared(one.rule) for one, _ in self._followed],
+        return self._held_back() | {
             "followers": [follower.snapshot() for _, follower in self._followed],
-            "waiting": concat([self._empty, *(part for _, _, part in self._waiting)]),
             "reached": self._reached,
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot; a rule that was declared otherwise begins anew."""
         self._reached = saved["reached"]
-        waiting = dict(saved["waiting"])
-        concerns = np.zeros((length(waiting), len(self._followed)), np.bool_)
-        for number, (one, follower) in enumerate(self._followed):
+        for one, follower in self._followed:
             if declared(one.rule) in saved["rules"]:
-                before = saved["rules"].index(declared(one.rule))
-                concerns[:, number] = waiting["concerns"][:, before]
-                follower.restore(saved["followers"][before])
-        codes = np.array([self._models.index(m) if m in self._models else -1 for m in saved["models"]], np.int16)
-        waiting |= {"concerns": concerns, "model": codes[waiting["model"]]}
-        self._waiting = []
-        self._wait(take(waiting, np.flatnonzero(concerns.any(axis=1))))
+                follower.restore(saved["followers"][saved["rules"].index(declared(one.rule))])
+        self._waiting.clear()
+        self._waiting.add(self._adopted(saved))
+
+    def _held_back(self) -> dict[str, Any]:
+        """The events that wait, with what their columns mean."""
+        rules = [declared(one.rule) for one, _ in self._followed]
+        return {"models": list(self._models), "rules": rules, "rows": self._waiting.rows()}
+
+    def _adopted(self, held: Mapping[str, Any]) -> Columns:
+        """Events that were held back under other rules: those that concern one of ours, with our numbers."""
+        rows = dict(held["rows"])
+        concerns = np.zeros((length(rows), len(self._followed)), np.bool_)
+        for number, (one, _) in enumerate(self._followed):
+            if declared(one.rule) in held["rules"]:
+                concerns[:, number] = rows["concerns"][:, held["rules"].index(declared(one.rule))]
+        codes = np.array([self._models.index(m) if m in self._models else -1 for m in held["models"]], np.int16)
+        rows |= {"concerns": concerns, "model": codes[rows["model"]]}
+        return take(rows, np.flatnonzero(concerns.any(axis=1)))
+
+    def _by_rule(self, rows: Columns) -> Iterator[tuple[Compiled, Mask]]:
+        """Each rule, with a mask of the rows that concern it."""
+        for number, (one, _) in enumerate(self._followed):
+            yield one, rows["concerns"][:, number]
 
     def _held(self, events: Events, ids: Columns, references: Ints, model: str) -> Columns:
         """Events of one model as they wait; which rules they concern is not known yet. What no rule needs is 0."""
@@ -144,9 +187,9 @@ class Sequences:
             "time": ids["time"],
             "id": ids["target"],
             "reference": references,
-            "request": ids["key"],
+            "request": ids["key"] if "request" in self._needs else nothing,
             "unit": hash_strings(events.texts("unit_id")) if "unit" in self._needs else nothing,
-            "score": events.numbers("score"),
+            "score": events.numbers("score") if "score" in self._needs else np.zeros(len(events)),
             "label": hash_repeated(events.texts("label")) if "label" in self._needs else nothing,
             "model": np.full(len(events), self._models.index(model), np.int16),
             "concerns": np.zeros((len(events), len(self._followed)), np.bool_),
@@ -163,23 +206,8 @@ class Sequences:
                 silent: Mask = unknown | (holds & ~ready)
                 said += _not_applicable(one.rule, take(held, silent))
         waits = np.flatnonzero(held["concerns"].any(axis=1))
-        self._wait(take(held, waits))  # a copy, which does not hold on to the block
+        self._waiting.add(take(held, waits))  # a copy, which does not hold on to the block
         return said
-
-    def _wait(self, part: Columns) -> None:
-        if length(part):
-            self._parts += 1
-            heappush(self._waiting, (int(part["time"].min()), self._parts, part))
-
-    def _due(self, before: int) -> Columns:
-        """Take out the events earlier than this."""
-        due = [self._empty]
-        while self._waiting and self._waiting[0][0] < before:
-            _, _, part = heappop(self._waiting)
-            early: Mask = part["time"] < before
-            due.append(take(part, early))
-            self._wait(take(part, ~early))
-        return concat(due)
 
     def _look(self, one: Compiled, follower: Follower, events: Columns) -> Checked:
         others = events["model"] != self._models.index(one.rule.model)

@@ -7,7 +7,7 @@ order in which events came: detectors compare ticks by rank, and a difference in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,9 @@ ROWS = 0
 Cell = tuple[int, Slice]
 """Number of a tick, and a slice."""
 
-_UNIT = float(1 << 20)
+UNIT = float(1 << 20)
+"""Weights are whole numbers of one over this."""
+
 _BIN_BITS, _COLUMN_BITS = 24, 16
 _BIN_OFFSET = 1 << (_BIN_BITS - 1)
 _SLACK = 1 << 16  # rows that are kept unsorted for a while
@@ -126,6 +128,19 @@ class ColumnSums:
         self._keep({cell: number for cell, number in self._numbers.items() if cell[0] >= before}, owner)
         return found
 
+    def drop(self, gone: Callable[[int, Slice], bool]) -> None:
+        """Forget the cells of which this is true, by their tick and slice."""
+        kept = {cell: number for cell, number in self._numbers.items() if not gone(*cell)}
+        if len(kept) < len(self._numbers):
+            self._settle()
+            self._keep(kept, cell_of(self._keys))
+
+    def entries(self) -> tuple[Mapping[Cell, int], Ints, Ints, Ints, Floats]:
+        """Return the numbers of all cells, and every entry: the number of its cell, its column, bin and weight."""
+        self._settle()
+        of = _entries(self._keys, self._weights)
+        return self._numbers, cell_of(self._keys), of.column, of.bin, of.weight
+
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""
         self._settle()
@@ -181,7 +196,7 @@ def _keys(cells: Ints, columns: Ints, bins: Ints) -> Ints:
 
 def _whole(weights: Floats) -> Ints:
     """Weights as whole numbers of a millionth each."""
-    return np.rint(weights * _UNIT).astype(np.int64)
+    return np.rint(weights * UNIT).astype(np.int64)
 
 
 def _counted(where: Ints, size: int, weights: Ints, row: Ints) -> tuple[Ints, Ints]:
@@ -197,7 +212,7 @@ def _counted(where: Ints, size: int, weights: Ints, row: Ints) -> tuple[Ints, In
 
 def _entries(keys: Ints, weights: Ints) -> Entries:
     rest = keys & ((1 << (_COLUMN_BITS + _BIN_BITS)) - 1)
-    return Entries(rest >> _BIN_BITS, (rest & ((1 << _BIN_BITS) - 1)) - _BIN_OFFSET, weights / _UNIT)
+    return Entries(rest >> _BIN_BITS, (rest & ((1 << _BIN_BITS) - 1)) - _BIN_OFFSET, weights / UNIT)
 
 
 def slice_of(names: Sequence[Any]) -> Slice:

@@ -40,6 +40,7 @@ FAILURES_ROSE = 0.02
 MOST = 0.5
 """Of the whole change, for the mix to be called its cause."""
 
+_SHARES = ("accuracy", "brier", "hit_rate", "mrr", "ndcg", "quantile_coverage")  # one event has 0 to 1
 _LARGEST = 700.0  # logarithm that floats can undo
 
 
@@ -136,13 +137,23 @@ def explain(change: Change, beside: Beside) -> tuple[Call, ...]:
     "quality" is last where something else may be all of the change but the model is not ruled out, first where nothing
     else can be, and left out where it is ruled out.
     """
-    others = [*_labels(beside), *_outage(beside), *_mix(change, beside.movement)]
+    others = [*operations(beside), *_mix(change, beside.movement)]
     mixed = any(call.cause == "mix of traffic" for call in others)
     possible = math.inf if mixed else _at_most(change, beside)
     if possible >= change.most and _slices_stayed(change, beside.movement):
         return tuple(others)
     quality = Call("quality", _evidence(change, beside.movement, others, possible))
     return (*others, quality) if possible >= abs(change.effect) else (quality, *others)
+
+
+def operations(beside: Beside) -> tuple[Call, ...]:
+    """Call what happened to labels, traffic and answers what it is, whether or not anything else changed."""
+    return (*_labels(beside), *_outage(beside))
+
+
+def limits_of(metric: str) -> tuple[float, float] | None:
+    """Return the lowest and the highest value that a metric can have for one event; None if it has none."""
+    return (0.0, 1.0) if metric.partition("@")[0] in _SHARES else None
 
 
 def proven(change: Measurement | None) -> float:

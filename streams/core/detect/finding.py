@@ -51,6 +51,8 @@ class Finding:
         Slices that moved most, the worst first, with how far each did.
     release
         The release nearest to the onset, such as "version 7"; empty where there was none.
+    moved
+        What moved in a column in this tick, in words, such as "UA 31 % instead of 12 %", what moved most first.
     """
 
     model: str
@@ -75,3 +77,4 @@ class Finding:
     method: str = ""
     worst: tuple[tuple[Slice, float], ...] = ()
     release: str = ""
+    moved: tuple[str, ...] = ()

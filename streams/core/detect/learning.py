@@ -20,6 +20,7 @@ from streams.core.detect.column_sums import Entries
 from streams.core.detect.column_watch import ColumnWatch
 from streams.core.detect.measuring import Signal
 from streams.core.detect.signal_group import Looked, Name, SignalGroup
+from streams.core.detect.texts import Names
 from streams.core.groups import Slice
 
 Signals = Mapping[Name, Signal]
@@ -63,9 +64,10 @@ class Watches:
     def __init__(self, columns: ColumnWatch, levels: SignalGroup, distances: SignalGroup, least: Least) -> None:
         self.columns, self.levels, self.distances, self.least = columns, levels, distances, least
 
-    def look(self, number: int, levels: Signals, cells: Cells) -> list[Looked]:
-        """Look at a tick."""
-        looked = self.levels.look(number, levels), self.distances.look(number, self._distances(number, cells))
+    def look(self, number: int, levels: Signals, cells: Cells, names: Names | None = None) -> list[Looked]:
+        """Look at a tick; `names` are those of categories."""
+        distances = self._distances(number, cells, names)
+        looked = self.levels.look(number, levels), self.distances.look(number, distances)
         return [one for one in looked if one is not None]
 
     def settle_columns(self, ticks: int) -> None:
@@ -82,10 +84,10 @@ class Watches:
         self.levels.adopt(other.levels, since)
         self.columns.adopt(other.columns, self.distances.adopt(other.distances, since))
 
-    def _distances(self, number: int, cells: Cells) -> Signals:
+    def _distances(self, number: int, cells: Cells, names: Names | None) -> Signals:
         return {
             (one.slice, one.column): Signal(number, one.slice, one.column, one.value, one.error, one.n, one.n, math.nan)
-            for one in self.columns.look(cells)
+            for one in self.columns.look(cells, names)
         }
 
     def snapshot(self) -> dict[str, Any]:
@@ -133,7 +135,7 @@ class Course:
         """Whether ticks to learn from have to be handed over first."""
         return self._begins is None
 
-    def learn(self, ticks: Sequence[tuple[int, Signals, Cells]]) -> None:
+    def learn(self, ticks: Sequence[tuple[int, Signals, Cells, Names]]) -> None:
         """
         Learn from consecutive ticks of a file, at least one; what lies before their end is not looked at any more.
 
@@ -144,16 +146,16 @@ class Course:
         count, least = last + 1 - first, self.watches.least
         if count >= least.ticks:
             self._span = Span.of(first, count)
-        for number, levels, cells in ticks:
+        for number, levels, cells, names in ticks:
             self._turn(number)
-            self.watches.look(number, levels, cells)
+            self.watches.look(number, levels, cells, names)
         self._turn(last + 1)
         self.watches.settle_columns(least.drawn if count >= least.ticks else 1)
         self._begins = last + 1
 
-    def look(self, number: int, levels: Signals, cells: Cells) -> list[Looked]:
+    def look(self, number: int, levels: Signals, cells: Cells, names: Names | None = None) -> list[Looked]:
         """
-        Look at a tick.
+        Look at a tick; `names` are those of categories.
 
         Raises
         ------
@@ -168,8 +170,8 @@ class Course:
             self._span = Span.of(number, self._every)
         self._turn(number)
         if self._next is not None:
-            self._next.look(number, levels, cells)
-        return self.watches.look(number, levels, cells)
+            self._next.look(number, levels, cells, names)
+        return self.watches.look(number, levels, cells, names)
 
     def _turn(self, number: int) -> None:
         """Do what is due before a tick: in the second half of a span references of columns end, with its end all."""

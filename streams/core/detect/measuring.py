@@ -14,10 +14,10 @@ from streams.core.groups import Groups, Slice
 from streams.core.metric.base import Metric, Totals
 from streams.core.metric.layout import label_coverage
 from streams.core.panes import Panes
-from streams.core.window import Cohorts, expand, totals_of
+from streams.core.window import Cohorts, Pieces, expand, totals_of
 
 TRAFFIC, LABEL_COVERAGE = "traffic", "label_coverage"
-"""Signals that every slice has: the logarithm of a tick's predictions, and labels that came in it for each of these."""
+"""Signals that every model has: the logarithm of a tick's predictions, and labels that came beside those due in it."""
 
 _SECOND = 1e6
 Z = 1.959963984540054  # an estimate's interval is this many standard errors to either side
@@ -57,7 +57,9 @@ class Measuring:
         key = (time[due[row]] // self.tick) * len(slices) + number[group]
         order = np.argsort(key, kind="stable")
         windows, window = np.unique(key[order], return_inverse=True)
-        totals = totals_of(panes, slot[due[row[order]]], window, np.full(len(windows), self.tick / _SECOND))
+        at = due[row[order]]
+        pieces = Pieces(slot[at], window, cohort[at], time[at])
+        totals = totals_of(panes, pieces, np.full(len(windows), self.tick / _SECOND))
         places = [(tick, slices[which]) for tick, which in zip(*np.divmod(windows, len(slices)), strict=True)]
         yield from self._estimates(totals, [(int(tick), one) for tick, one in places])
 
@@ -100,11 +102,8 @@ class Measuring:
 
 
 def _of_traffic(totals: Totals, places: Sequence[tuple[int, Slice]]) -> Iterator[Signal]:
-    """How many predictions were made, and how many became labelled beside one that was made."""
-    made, labelled, rows = (totals[name].tolist() for name in ("1:predictions", "0:covered", "0:predictions"))
-    for (tick, one), count, covered, n in zip(places, made, labelled, rows, strict=True):
+    """How many predictions were made."""
+    made, rows = (totals[name].tolist() for name in ("1:predictions", "0:predictions"))
+    for (tick, one), count, n in zip(places, made, rows, strict=True):
         if count > 0:
             yield Signal(tick, one, TRAFFIC, math.log(count), 1 / math.sqrt(max(n, 1.0)), n, n, math.nan)
-            share = max(covered, 0.0) / count
-            error = math.sqrt(max(share, 1 / count) / count)
-            yield Signal(tick, one, LABEL_COVERAGE, share, error, n, n, math.nan)

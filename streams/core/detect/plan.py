@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from streams.config.assertions import rules_of
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 LABEL_DELAY = "label_delay"
 """Column of how many seconds labels took to come."""
 
+LABEL_LAG = "label_lag"
+"""Column of how many ticks before a label its prediction was made."""
+
 PREFIX = "assertion "
 """Stands before the name of an assertion where it is told apart from metrics and columns."""
 
@@ -28,10 +32,11 @@ class Watch:
     """
     What is watched of one model.
 
-    `columns` has those that are declared, one for each assertion about single predictions, and the delay of labels.
+    `columns` has those that are declared, one for each assertion, and two of late labels.
 
     `number` is the model's place in the configuration; `share` the share of requests whose columns are looked at;
-    `first` how many columns are watched of the models before it, so that each column has a number of its own.
+    `first` how many columns are watched of the models before it, so that each column has a number of its own;
+    `centers` the number that is taken from each value of a column; `errors` how many single errors a tick are kept.
     """
 
     model: str
@@ -44,18 +49,25 @@ class Watch:
     share: float
     first: int
     rules: tuple[Rule, ...] = ()
+    centers: Mapping[str, float] = field(default_factory=dict)
+    errors: int = 0
 
     @property
     def numbers(self) -> dict[str, int]:
         """Number of each column among the sums of all models; 0 is none of a column."""
         return {name: self.first + place for place, name in enumerate(self.columns, 1)}
 
+    @property
+    def followed(self) -> tuple[Rule, ...]:
+        """The rules about several predictions."""
+        return tuple(rule for rule in self.rules if not isinstance(rule.check, Expect))
+
 
 def watches(config: Config) -> tuple[Watch, ...]:
     """Read the configuration: models that are watched, and those of which something is asserted."""
     found: list[Watch] = []
     first = 0
-    rules = [rule for rule in rules_of(config.assertions) if isinstance(rule.check, Expect)]
+    rules = rules_of(config.assertions)
     for number, model in enumerate(config.models.values()):
         mine = tuple(rule for rule in rules if rule.model == model.name)
         declared = watch_of(config, model.name)
@@ -65,9 +77,10 @@ def watches(config: Config) -> tuple[Watch, ...]:
         slices, column_slices = (
             tuple(_as_declared(one, model) for one in some) for some in (declared.slices, declared.column_slices)
         )
-        columns = (*declared.columns, *(PREFIX + rule.name for rule in mine), LABEL_DELAY)
+        columns = (*declared.columns, *(PREFIX + rule.name for rule in mine), LABEL_DELAY, LABEL_LAG)
         where = (slices, column_slices)
-        found.append(Watch(model.name, number, model.task, metrics, columns, *where, declared.share_seen, first, mine))
+        watch = Watch(model.name, number, model.task, metrics, columns, *where, declared.share_seen, first, mine)
+        found.append(replace(watch, centers=declared.centers, errors=declared.errors_a_tick))
         first += len(columns)
     return tuple(found)
 

@@ -48,7 +48,7 @@ _ALERTS: dict[str, pa.DataType] = {
     "release": pa.string(),
     "members": pa.uint32(),
     "worst_members": pa.list_(pa.string()),
-    **dict.fromkeys(("query", "runbook"), pa.string()),
+    **dict.fromkeys(("query", "runbook", "called", "account"), pa.string()),
     "revision": pa.uint64(),
 }
 

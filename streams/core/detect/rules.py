@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from streams.config.detection import OPERATIONS, WatchConfig
 from streams.config.experiment_problems import direction_of
+from streams.config.stream_detectors import StreamConfig
 from streams.core.alert.rule import AlertRule, Harm, OnNoData
 from streams.core.detect.assertion_watch import SEVERITIES
 from streams.core.detect.limits import Limit
 from streams.core.detect.measuring import LABEL_COVERAGE, TRAFFIC
 from streams.core.detect.plan import LABEL_DELAY, Watch
+from streams.core.detect.stream_watch import spec_of
 from streams.core.window_spec import DAY
 
 _OF_TRAFFIC: Mapping[str, Harm] = {TRAFFIC: "either", LABEL_COVERAGE: "lower", LABEL_DELAY: "higher"}
@@ -39,6 +41,10 @@ def rules(watch: Watch, declared: WatchConfig, tick: int) -> list[AlertRule]:
         limited = replace(usual, name=f"limit of {name}", severity=declared.severity, watches=(name,))
         limited = replace(limited, kinds=("threshold",), direction=limit.harm)
         found.append(replace(limited, runbook=_page(declared, "threshold")))
+    for one in declared.detectors:
+        if one.severity is not None:
+            flags = replace(usual, name=f"detector {spec_of(one).name}", severity=one.severity, kinds=("metric",))
+            found.append(replace(flags, watches=(spec_of(one).name,), runbook=_page(declared, "metric")))
     for rule in watch.rules:
         named = replace(usual, name=f"assertion {rule.name}", watches=(rule.name,), kinds=("assertion",))
         found.append(
@@ -75,11 +81,12 @@ def _page(declared: WatchConfig, what: str) -> str:
     return declared.runbook or f"docs/runbooks/{_PAGES[what]}.md"
 
 
-def harms(metrics: Sequence[str]) -> Mapping[str, Harm]:
+def harms(metrics: Sequence[str], detectors: Sequence[StreamConfig] = ()) -> Mapping[str, Harm]:
     """Return which way each watch is worse; either way where that is not known."""
     found = dict(_OF_TRAFFIC)
-    for name in metrics:
-        direction = direction_of(name)
+    of_metrics = [(name, name) for name in metrics]
+    for watch, metric in (*of_metrics, *((spec_of(one).name, one.metric) for one in detectors)):
+        direction = "lower" if metric is None else direction_of(metric)  # the fewer errors, the better
         if direction is not None:
-            found[name] = "lower" if direction == "higher" else "higher"
+            found[watch] = "lower" if direction == "higher" else "higher"
     return found

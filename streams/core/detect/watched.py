@@ -20,9 +20,12 @@ from streams.core.assertion.rules import compile_rules
 from streams.core.columns import Columns, Hashes, Ints, Mask, length, take
 from streams.core.detect.assertion_watch import bins_of as verdict_bins
 from streams.core.detect.column_sums import ColumnSums, Entries
+from streams.core.detect.error_sample import NO_ERRORS, Errors, ErrorSample, errors_of
+from streams.core.detect.following import Following
 from streams.core.detect.grid import bins_of, category_bins
 from streams.core.detect.measuring import Measuring, Signal
-from streams.core.detect.plan import LABEL_DELAY, PREFIX, Watch
+from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, PREFIX, Watch
+from streams.core.detect.texts import Names, Texts
 from streams.core.detect.watched_columns import Values, read
 from streams.core.groups import Groups, Slice
 from streams.core.metric.base import Changes, Metric, Source, Task
@@ -42,7 +45,8 @@ class Tick:
     """
     What became known of one model in a tick that ends at `end` (us).
 
-    Signals, the histograms of columns by slice, and predictions by version.
+    Signals, the histograms of columns by slice, predictions by version, a sample of single errors, and what categories
+    are called.
     """
 
     model: str
@@ -50,6 +54,8 @@ class Tick:
     signals: Sequence[Signal]
     cells: Mapping[Slice, Entries]
     versions: Mapping[str, float]
+    errors: Errors = NO_ERRORS
+    names: Names = field(default_factory=dict)
 
 
 class Watched:
@@ -66,7 +72,9 @@ class Watched:
         self._assertions = compile_rules([rule for watch in watches for rule in watch.rules])
         self._checks = {rule.name: watch for watch in watches for rule in watch.rules}
         self._columns = ColumnSums()
-        self._names: dict[tuple[int, int], str] = {}
+        self._errors = ErrorSample({watch.model: watch.errors for watch in watches})
+        self._texts = Texts()
+        self._following = Following(watches, tick, self._columns)
         self._next: dict[str, int] = {}
         self._passed = 0
 
@@ -86,21 +94,23 @@ class Watched:
         self._summarizers[task].add(source, known, changes)
         if source == "label":
             self._add_labels(rows, model)
+            self._add_errors(task, rows, changes, model)
 
     def see(self, table: pa.RecordBatch, places: Ints, keys: Hashes, rows: Columns, model: Ints) -> None:
         """
         Look at the columns of new predictions.
 
-        `places` are their rows in the table, `keys` the hashes of their requests, `rows` their `cohort`, `time` and
-        `weight`, all aligned.
+        `places` are their rows in the table, `keys` the hashes of their requests, `rows` their `cohort`, `time`,
+        `weight` and `id`, all aligned.
         """
         for watch in self._watches:
             chosen = np.flatnonzero((model == watch.number) & sampled(keys, watch.share))
             step = max(_AT_ONCE // len(watch.columns), 1)
             for start in range(0, len(chosen), step):
                 some = chosen[start : start + step]
-                self._look(watch, read(table, places[some], watch.numbers), take(rows, some))
+                self._look(watch, read(table, places[some], watch.numbers, watch.centers), take(rows, some))
         self._check(table, places, rows)
+        self._following.see(table, places, keys, rows)
 
     def _check(self, table: pa.RecordBatch, places: Ints, rows: Columns) -> None:
         """Check the assertions about single predictions, all of them."""
@@ -116,9 +126,9 @@ class Watched:
             self._columns.add(cells, number, verdict_bins(checked), rows["weight"][mine])
 
     def _look(self, watch: Watch, values: Values, rows: Columns) -> None:
-        for (column, bin_), text in values.names.items():
-            self._names[column, bin_] = min(text, self._names.get((column, bin_), text))
         weight = rows["weight"]
+        for tick, columns, bins, texts in values.told.by(rows["time"] // self._tick):
+            self._texts.add((watch.model, tick), columns, bins, texts)
         for cells, inside in self._cells(watch, rows["cohort"], rows["time"]):
             self._columns.size(cells[inside], weight[inside], np.ones(int(inside.sum())))
             self._columns.tally(cells, weight, values)
@@ -126,14 +136,22 @@ class Watched:
     def _add_labels(self, rows: Columns, model: Ints) -> None:
         """Watch outcomes, and how long they took to come."""
         for watch in self._watches:
-            for name in sorted({"outcome", LABEL_DELAY}.intersection(watch.columns)):
+            for name in sorted({"outcome", LABEL_DELAY, LABEL_LAG}.intersection(watch.columns)):
                 number = watch.numbers[name]
                 mine = np.flatnonzero(model == watch.number)
-                bins = _label_bins(name, take(rows, mine))
+                bins = _label_bins(name, take(rows, mine), self._tick, watch.centers.get(name, 0.0))
                 weight = rows["weight"][mine] * rows["sign"][mine]
                 for cells, inside in self._cells(watch, rows["cohort"][mine], rows["known"][mine]):
                     held = inside & (bins >= 0) if name == "outcome" else inside
                     self._columns.add(cells[held], np.full(int(held.sum()), number), bins[held], weight[held])
+
+    def _add_errors(self, task: Task, rows: Columns, changes: Changes, model: Ints) -> None:
+        """Keep a sample of single errors, for the detectors that take these."""
+        for watch in self._watches:
+            if self._errors.asks(watch.model) and (model == watch.number).any():
+                mine = np.flatnonzero(model == watch.number)
+                errors = errors_of(task, changes)[mine]
+                self._errors.add(watch.model, rows["known"][mine] // self._tick, errors, take(rows, mine))
 
     def _cells(self, watch: Watch, cohorts: Ints, times: Ints) -> Iterator[tuple[Ints, Mask]]:
         """For each watched slice, the number of each row's cell, and which rows are in one."""
@@ -151,12 +169,13 @@ class Watched:
 
     def collect(self) -> dict[str, Any]:
         """Return everything since this was last called, as plain data and arrays, and begin anew."""
-        names, self._names = self._names, {}
         return {
             "signature": self._signature(),
             "tasks": {task: one.panes.collect() for task, one in self._summarizers.items()},
             "columns": self._columns.collect(),
-            "names": [[column, bin_, text] for (column, bin_), text in names.items()],
+            "errors": self._errors.collect(),
+            "texts": self._texts.collect(),
+            "followed": self._following.collect(),
         }
 
     def merge(self, collected: Mapping[str, Any], cohorts: Ints, bins: Any) -> None:
@@ -171,12 +190,9 @@ class Watched:
         for task, one in self._summarizers.items():
             one.panes.merge(collected["tasks"][task], cohorts, bins)
         self._columns.merge(collected["columns"])
-        for column, bin_, text in collected["names"]:
-            self._names[column, bin_] = min(text, self._names.get((column, bin_), text))
-
-    def name_of(self, column: int, bin_: int) -> str:
-        """Return a text that stands for a bin of a column."""
-        return self._names.get((column, bin_), "")
+        self._errors.merge(collected["errors"])
+        self._texts.merge(collected["texts"])
+        self._following.merge(collected["followed"])
 
     def _pass_over(self, useless: Mapping[str, Any]) -> None:
         """Look at no tick of which some sums are of no use: what is left of it would look like a drop of traffic."""
@@ -191,19 +207,22 @@ class Watched:
         return [
             self._tick,
             *(
-                [one.model, list(one.metrics), list(one.columns), str(one.slices), str(one.column_slices)]
+                [
+                    *(one.model, list(one.metrics), list(one.columns), str(one.slices), str(one.column_slices)),
+                    *(dict(one.centers), one.errors),
+                ]
                 for one in self._watches
             ),
         ]
 
     def take(self, watermark: int) -> list[Tick]:
         """Take out what became known in the ticks that the watermark has passed, by tick and model."""
+        self._following.advance(watermark)
         last = self._last() if watermark >= FOREVER else watermark // self._tick - 1
         found: dict[tuple[str, int], _Parts] = defaultdict(_Parts)
-        for tick, by_slice in self._columns.take(last + 1).items():
-            for slice_, entries in by_slice.items():
-                if self._groups.is_shown(slice_):
-                    found[slice_.model, tick].cells[slice_] = entries
+        self._take_predictions(found, last)
+        for key, errors in self._errors.take(last + 1):
+            found[key].errors = errors
         for task, one in self._summarizers.items():
             for signal in self._measuring[task].signals(one.panes, self._groups, last):
                 found[signal.slice.model, signal.tick].signals.append(signal)
@@ -212,6 +231,15 @@ class Watched:
             one.panes.drop(one.panes.live()[1] // self._tick <= last)
         return list(self._in_order(found, last))
 
+    def _take_predictions(self, found: Mapping[tuple[str, int], _Parts], last: int) -> None:
+        """Take out the histograms of columns, and what their categories are called."""
+        for tick, by_slice in self._columns.take(last + 1).items():
+            for slice_, entries in by_slice.items():
+                if self._groups.is_shown(slice_):
+                    found[slice_.model, tick].cells[slice_] = entries
+        for key, names in self._texts.take(last + 1).items():
+            found[key].names = names
+
     def _in_order(self, found: Mapping[tuple[str, int], _Parts], last: int) -> Iterator[Tick]:
         """Yield every tick of every model from its first one on: also those in which nothing became known."""
         for watch in self._watches:
@@ -219,13 +247,13 @@ class Watched:
             first = max(self._next.get(watch.model, min(seen, default=last + 1)), self._passed)
             for tick in range(first, last + 1):
                 parts = found.get((watch.model, tick), _Parts())
-                yield Tick(watch.model, (tick + 1) * self._tick, parts.signals, parts.cells, parts.versions)
+                yield parts.tick(watch.model, (tick + 1) * self._tick)
             if first <= last:
                 self._next[watch.model] = last + 1
 
     def _last(self) -> int:
         """The last tick in which a prediction was made: that the events end is no outage, and labels come late."""
-        last = 0
+        last = self._following.latest  # a rule may be about other models' predictions, whose sums are elsewhere
         for one in self._summarizers.values():
             _, time, slot, _ = one.panes.live()
             made = one.panes.cells.read("0:predictions", slot).value() > 0
@@ -238,9 +266,11 @@ class Watched:
             "signature": self._signature(),
             "tasks": {task: one.panes.snapshot() for task, one in self._summarizers.items()},
             "columns": self._columns.snapshot(),
-            "names": [[column, bin_, text] for (column, bin_), text in self._names.items()],
+            "errors": self._errors.snapshot(),
+            "texts": self._texts.snapshot(),
             "next": dict(self._next),
             "passed": self._passed,
+            "followed": self._following.snapshot(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -251,8 +281,10 @@ class Watched:
         for task, one in self._summarizers.items():
             one.panes.restore(saved["tasks"][task])
         self._columns.restore(saved["columns"])
-        self._names = {(column, bin_): text for column, bin_, text in saved["names"]}
+        self._errors.restore(saved["errors"])
+        self._texts.restore(saved["texts"])
         self._next, self._passed = dict(saved["next"]), saved.get("passed", 0)  # earlier snapshots passed nothing over
+        self._following.restore(saved["followed"])
 
 
 @dataclass
@@ -260,6 +292,11 @@ class _Parts:
     signals: list[Signal] = field(default_factory=list)
     cells: dict[Slice, Entries] = field(default_factory=dict)
     versions: dict[str, float] = field(default_factory=dict)
+    errors: Errors = NO_ERRORS
+    names: Names = field(default_factory=dict)
+
+    def tick(self, model: str, end: int) -> Tick:
+        return Tick(model, end, self.signals, self.cells, self.versions, self.errors, self.names)
 
 
 def _metrics(watches: Sequence[Watch], task: Task) -> dict[str, Metric]:
@@ -271,11 +308,18 @@ def _where(changes: Changes, rows: Mask) -> Changes:
     return Changes(**{one.name: getattr(changes, one.name)[rows] for one in fields(changes)})
 
 
-def _label_bins(name: str, rows: Columns) -> Ints:
-    """Bins of labels (-1: the row has none), or of how many seconds they took to come."""
+def _label_bins(name: str, rows: Columns, tick: int, center: float) -> Ints:
+    """
+    Bins of labels: -1 where the row has none, of numbers from their center.
+
+    Or of how long they took to come: in seconds, or in ticks (us).
+    """
+    if name == LABEL_LAG:
+        lags: Ints = rows["known"] // tick - rows["time"] // tick
+        return lags
     if name == LABEL_DELAY:
         return bins_of((rows["known"] - rows["time"]) / _SECOND)
     if "label" in rows:
         return np.where(rows["label"] != 0, category_bins(rows["label"]), -1)
     value = rows.get("value", np.full(length(rows), np.nan))
-    return np.where(np.isnan(value), -1, bins_of(value))
+    return np.where(np.isnan(value), -1, bins_of(value - center))

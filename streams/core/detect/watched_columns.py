@@ -8,13 +8,15 @@ together, in one pass over its entries.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 
 from streams.core.columns import Array, Floats, Ints, concat, from_arrow
 from streams.core.detect.grid import bins_of, category_bins
+from streams.core.detect.texts import readable
 from streams.core.ids import hash_strings
 
 NUMERIC = frozenset({"score", "latency_ms", "label_delay"})
@@ -25,9 +27,43 @@ _SHORT = 1 << 8  # letters of a key
 _SPARSE = 8  # places for each entry from which on only those are numbered that there are
 
 
+_NO_CENTERS: Mapping[str, float] = MappingProxyType({})
+
+
 def is_numeric(column: str) -> bool:
     """Whether a column holds numbers, by its name as it is declared."""
     return column in NUMERIC or column.startswith("features.")
+
+
+@dataclass(frozen=True)
+class Told:
+    """
+    Texts of categories: the row that each was in, and its place in lists of the column, the bin and the text.
+
+    A text of a row may be there for each of several columns.
+    """
+
+    row: Ints
+    place: Ints
+    column: Ints
+    bin: Ints
+    text: Sequence[str]
+
+    def by(self, groups: Ints) -> Iterator[tuple[int, list[int], list[int], list[str]]]:
+        """Yield the columns, bins and texts in each group of rows; `groups` says of every row which it is in."""
+        each, group = np.unique(groups, return_inverse=True)
+        kinds = max(len(self.text), 1)
+        found, _ = _distinct(group[self.row] * kinds + self.place)
+        for number, one in enumerate(each.tolist()):
+            low, high = np.searchsorted(found, (number * kinds, (number + 1) * kinds))
+            there = found[low:high] - number * kinds
+            if len(there):
+                texts = [self.text[place] for place in there.tolist()]
+                yield one, self.column[there].tolist(), self.bin[there].tolist(), texts
+
+
+_NONE: Ints = np.empty(0, np.int64)
+_NOTHING_TOLD = Told(_NONE, _NONE, _NONE, _NONE, ())
 
 
 @dataclass(frozen=True)
@@ -35,32 +71,41 @@ class Values:
     """
     Values of columns: the row that each is of, and its place, a number that stands for a column and a bin of it.
 
-    `column` and `bin` say by place what it stands for; `names` has texts by column and bin.
+    `column` and `bin` say by place what it stands for; `told` has the texts of categories.
     """
 
     row: Ints
     place: Ints
     column: Ints
     bin: Ints
-    names: Mapping[tuple[int, int], str]
+    told: Told
 
 
-def read(table: pa.RecordBatch, rows: Ints, columns: Mapping[str, int]) -> Values:
+def read(
+    table: pa.RecordBatch, rows: Ints, columns: Mapping[str, int], centers: Mapping[str, float] = _NO_CENTERS
+) -> Values:
     """
     Read the columns (by name, with the number of each) of some rows of predictions.
 
-    A value that is not there has no entry. Rows are counted from 0, as they are given.
+    A value that is not there has no entry. Rows are counted from 0, as they are given. The bins of a column of numbers
+    that has a center are those of how far its values are from it.
     """
-    parts, names = [], dict[tuple[int, int], str]()
+    parts, texts = [], [_NOTHING_TOLD]
     first, last = int(rows.min(initial=len(table))), int(rows.max(initial=-1))
     near = table.slice(first, max(last + 1 - first, 0))
-    for part, texts in _parts(near, rows - first, columns):
+    for part, told in _parts(near, rows - first, columns, centers):
         parts.append(part)
-        for (column, place), text in texts.items():
-            names[column, place] = min(text, names.get((column, place), text))
-    nothing = {"row": np.empty(0, np.int64), "column": np.empty(0, np.int64), "bin": np.empty(0, np.int64)}
-    held = concat([nothing, *parts])
-    return Values(held["row"], *_placed(held["column"], held["bin"]), names)
+        texts.append(told)
+    held = concat([{"row": _NONE, "column": _NONE, "bin": _NONE}, *parts])
+    return Values(held["row"], *_placed(held["column"], held["bin"]), _together(texts))
+
+
+def _together(every: Sequence[Told]) -> Told:
+    """Put texts side by side."""
+    before = np.cumsum([0, *(len(told.text) for told in every)])[:-1].tolist()
+    place = np.concatenate([told.place + first for told, first in zip(every, before, strict=True)])
+    row, column, bin_ = (np.concatenate([getattr(told, name) for told in every]) for name in ("row", "column", "bin"))
+    return Told(row, place, column, bin_, [text for told in every for text in told.text])
 
 
 def _placed(columns: Ints, bins: Ints) -> tuple[Ints, Ints, Ints]:
@@ -83,30 +128,39 @@ def _placed(columns: Ints, bins: Ints) -> tuple[Ints, Ints, Ints]:
     return (first - low)[columns] + bins, column, np.arange(len(column)) - (first - low)[column]
 
 
-Part = tuple[dict[str, Array], Mapping[tuple[int, int], str]]
+Part = tuple[dict[str, Array], Told]
 
 
-def _parts(table: pa.RecordBatch, rows: Ints, columns: Mapping[str, int]) -> Iterator[Part]:
+def _parts(
+    table: pa.RecordBatch, rows: Ints, columns: Mapping[str, int], centers: Mapping[str, float]
+) -> Iterator[Part]:
     for name, number in columns.items():
         if name in ("score", "latency_ms"):
-            yield _numbers(table[name].take(pa.array(rows)), number), {}
+            yield _numbers(table[name].take(pa.array(rows)), number, centers.get(name, 0.0)), _NOTHING_TOLD
         elif name == "label":
             yield _texts(table[name].take(pa.array(rows)), np.full(len(rows), number))
-    for kind, read_items in (("features", _of_numbers), ("attributes", _texts)):
+    from_center = np.zeros(max(columns.values(), default=0) + 1)
+    from_center[[columns[name] for name in centers if name in columns]] = [centers[n] for n in centers if n in columns]
+
+    def read_numbers(items: pa.Array, numbers: Ints) -> Part:
+        return _of_numbers(items, numbers, from_center)
+
+    for kind, read_items in (("features", read_numbers), ("attributes", _texts)):
         watched = {name.partition(".")[2]: number for name, number in columns.items() if name.startswith(f"{kind}.")}
         if watched:
             yield _mapped(table[kind], rows, watched, read_items)
 
 
-def _numbers(column: pa.Array, number: int) -> dict[str, Array]:
+def _numbers(column: pa.Array, number: int, center: float) -> dict[str, Array]:
     rows = np.flatnonzero(from_arrow(column.is_valid()))
     values = from_arrow(column.drop_null())
-    return {"row": rows, "column": np.full(len(rows), number), "bin": bins_of(values)}
+    return {"row": rows, "column": np.full(len(rows), number), "bin": bins_of(values - center)}
 
 
-def _of_numbers(items: pa.Array, columns: Ints) -> Part:
+def _of_numbers(items: pa.Array, columns: Ints, from_center: Floats) -> Part:
     values: Floats = from_arrow(items.fill_null(np.nan))
-    return {"row": np.arange(len(items)), "column": columns, "bin": bins_of(values)}, {}
+    bins = bins_of(values - from_center[columns] if from_center.any() else values)
+    return {"row": np.arange(len(items)), "column": columns, "bin": bins}, _NOTHING_TOLD
 
 
 def _texts(items: pa.Array, columns: Ints) -> Part:
@@ -114,14 +168,21 @@ def _texts(items: pa.Array, columns: Ints) -> Part:
     encoded = items.dictionary_encode()
     rows = np.flatnonzero(from_arrow(encoded.is_valid()))
     bins = category_bins(hash_strings(encoded.dictionary))
-    codes = from_arrow(encoded.indices.drop_null())
-    told = np.unique(columns[rows] * len(bins) + codes) if len(bins) else np.empty(0, np.int64)
-    names: dict[tuple[int, int], str] = {}
-    texts = encoded.dictionary.to_pylist()
-    for column, code in zip((told // max(len(bins), 1)).tolist(), (told % max(len(bins), 1)).tolist(), strict=True):
-        key = column, int(bins[code])
-        names[key] = min(texts[code], names.get(key, texts[code]))
-    return {"row": rows, "column": columns[rows], "bin": bins[codes]}, names
+    codes = from_arrow(encoded.indices.drop_null()).astype(np.int64)
+    kinds = max(len(bins), 1)
+    found, place = _distinct(columns[rows] * kinds + codes)
+    texts = [readable(text) for text in encoded.dictionary.to_pylist()]
+    told = Told(rows, place, found // kinds, bins[found % kinds], [texts[code] for code in (found % kinds).tolist()])
+    return {"row": rows, "column": columns[rows], "bin": bins[codes]}, told
+
+
+def _distinct(values: Ints) -> tuple[Ints, Ints]:
+    """Distinct values, and for each value which of them it is; without sorting, if they are not far apart."""
+    if not len(values) or int(values.max()) > _SPARSE * len(values):
+        each, place = np.unique(values, return_inverse=True)
+        return each, place
+    there = np.bincount(values) > 0
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
 
 
 def _mapped(
@@ -136,8 +197,8 @@ def _mapped(
     if (number < 0).any():
         found = np.flatnonzero(number >= 0)
         entry, row, number = entry[found], row[found], number[found]
-    part, names = read_items(maps.items.take(pa.array(entry)), number)
-    return part | {"row": row[part["row"]]}, names
+    part, told = read_items(maps.items.take(pa.array(entry)), number)
+    return part | {"row": row[part["row"]]}, replace(told, row=row[told.row])
 
 
 def _runs(starts: Ints, sizes: Ints) -> Ints:

@@ -19,20 +19,22 @@ from streams.core.alert.cause import Grouping
 from streams.core.alert.notice import Notice
 from streams.core.catalog import Catalog
 from streams.core.detect.assertion_watch import signal as assertion_signal
+from streams.core.detect.column_sums import NOTHING
 from streams.core.detect.column_watch import ColumnWatch, mean_log
+from streams.core.detect.coverage import Coverage
 from streams.core.detect.detectors import STANDINGS, Looks
 from streams.core.detect.finding import Finding, Kind, Standing
 from streams.core.detect.finding import Slice as Where
 from streams.core.detect.learning import Course, Least, Signals, Span, Watches
 from streams.core.detect.limits import limited
 from streams.core.detect.measuring import LABEL_COVERAGE, TRAFFIC, Signal
-from streams.core.detect.plan import LABEL_DELAY, PREFIX, Watch, watch_of
+from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, PREFIX, Watch, watch_of
 from streams.core.detect.release import Marker, nearest
 from streams.core.detect.remarks import absent, remarks
 from streams.core.detect.rules import harms, limits_of, rules
 from streams.core.detect.sensitivity import Sensitivity
 from streams.core.detect.signal_group import Looked, Name, SignalGroup
-from streams.core.detect.stream_watch import StreamSpec, StreamWatch
+from streams.core.detect.stream_watch import StreamWatch, spec_of
 from streams.core.detect.watched import Tick
 from streams.core.groups import Slice
 
@@ -61,10 +63,10 @@ class Watchman:
         self._course = self._declared_course()
         grouping = Grouping(section.tick)
         self._limits = limits_of(declared)
-        specs = [StreamSpec(one.metric, one.detector, one.parameters) for one in declared.detectors]
-        self._streams = StreamWatch(watch.model, specs)
+        self._streams = StreamWatch(watch.model, [spec_of(one) for one in declared.detectors])
         alerts = rules(watch, declared, section.tick)
-        self._alerting = Alerting(watch.model, alerts, grouping, worse=harms(watch.metrics))
+        self._alerting = Alerting(watch.model, alerts, grouping, worse=harms(watch.metrics, declared.detectors))
+        self._coverage = Coverage()
         self._versions: set[str] = set()
         self._markers: list[Marker] = []
 
@@ -72,11 +74,11 @@ class Watchman:
         """Look at the next tick."""
         self._release(tick)
         signals = [one for one in tick.signals if not (one.name in _OPERATIONS and one.slice.values)]
-        looked = self._course.look(self._number(tick), self._levels(tick), tick.cells)
+        looked = self._course.look(self._number(tick), self._levels(tick), tick.cells, tick.names)
         findings = [
             *(finding for one in looked for finding in self._found(one)),
             *limited(self._watch.model, tick.end, self._limits, [(where(one.slice), one) for one in signals]),
-            *self._streams.look(tick.end, {one.name: one for one in signals if not one.slice.values}),
+            *self._streams.look(tick.end, {one.name: one for one in signals if not one.slice.values}, tick.errors),
         ]
         return Told(findings, self._alerting.step(tick.end, findings))
 
@@ -105,22 +107,23 @@ class Watchman:
         columns = {name: self._watch.numbers[name] for name in self._declared.columns}
         if missing := absent(columns, [one.cells[whole] for one in used if whole in one.cells]):
             raise ValueError(f"no value of {', '.join(missing)}, which is watched of model {self._watch.model}")
-        self._course.learn([(self._number(one), self._qualities(one), one.cells) for one in used])
+        self._course.learn([(self._number(one), self._qualities(one), one.cells, one.names) for one in used])
         return list(remarks(self._course.watches, whole, self._watch.metrics))
 
     def _number(self, tick: Tick) -> int:
         return tick.end // self._tick - 1
 
     def _levels(self, tick: Tick) -> Signals:
-        """Metrics, traffic and assertions of a tick."""
+        """Metrics, traffic, how labels come, and assertions of a tick."""
         number = self._number(tick)
         signals = [one for one in tick.signals if not (one.name in _OPERATIONS and one.slice.values)]
-        every = (*_silence(tick, number), *signals, *self._operations(tick, number))
-        return {(one.slice, one.name): one for one in every}
+        said = (*self._delays(tick), *self._covered(tick, number), *self._asserted(tick))
+        return {(one.slice, one.name): one for one in (*_silence(tick, number), *signals, *said)}
 
     def _qualities(self, tick: Tick) -> Signals:
         """Metrics and assertions of a tick."""
-        return {name: one for name, one in self._levels(tick).items() if name[1] not in _OPERATIONS}
+        metrics = [one for one in tick.signals if one.name not in _OPERATIONS]
+        return {(one.slice, one.name): one for one in (*metrics, *self._asserted(tick))}
 
     def _declared_course(self) -> Course:
         reference, ticks = self._section.reference_of(self._declared), self._section.ticks_learned
@@ -134,9 +137,10 @@ class Watchman:
         """Return watches that learn from so many ticks."""
         section, columns = self._section, {name: self._watch.numbers[name] for name in self._declared.columns}
         bearable, season = 2 * section.false_alarm_every / section.tick, section.ticks_a_season
+        regression = self._watch.task == "regression"
         drawn = learned // 2  # ticks that make up a column's reference; the others teach how far ticks are from it
         return Watches(
-            ColumnWatch(columns, drawn, numeric_outcome=self._watch.task == "regression"),
+            ColumnWatch(columns, drawn, numeric_outcome=regression, centers=self._watch.centers),
             SignalGroup(Sensitivity(bearable, learned, season), "both", "metric"),
             SignalGroup(Sensitivity(bearable, learned - drawn, season), "up", "column"),
             Least(section.fewest_ticks),
@@ -152,6 +156,7 @@ class Watchman:
     ) -> Finding:
         looks, (slice_, watch) = looked.looks, name
         onset = self._onset(looks, place)
+        told = onset is not None and looked.kind == "column" and signal is not None
         return Finding(
             model=self._watch.model,
             slice=where(slice_),
@@ -175,6 +180,7 @@ class Watchman:
             method=METHOD,
             worst=worst if onset else (),
             release=onset.release if onset else "",
+            moved=self._course.watches.columns.moved(slice_, watch) if told else (),
         )
 
     def _onset(self, looks: Looks, place: int) -> _Onset | None:
@@ -198,12 +204,12 @@ class Watchman:
                 moved.setdefault(watch, []).append((-surely, where(slice_), effect))
         return {watch: tuple((at, effect) for _, at, effect in sorted(some)[:_WORST]) for watch, some in moved.items()}
 
-    def _operations(self, tick: Tick, number: int) -> Iterator[Signal]:
-        """How long labels took to come, and how many predictions broke each assertion."""
-        yield from self._delays(tick)
+    def _asserted(self, tick: Tick) -> Iterator[Signal]:
+        """How many predictions broke each assertion."""
+        number, numbers = self._number(tick), self._watch.numbers
         for slice_, entries in tick.cells.items():
             for rule in self._watch.rules if not slice_.values else ():
-                yield from assertion_signal(number, slice_, rule.name, entries, self._watch.numbers[PREFIX + rule.name])
+                yield from assertion_signal(number, slice_, rule.name, entries, numbers[PREFIX + rule.name])
 
     def _delays(self, tick: Tick) -> Iterator[Signal]:
         """How long labels took to come: the mean of the logarithm of seconds."""
@@ -213,6 +219,15 @@ class Watchman:
             mean, error, weight = mean_log(entries, self._watch.numbers[LABEL_DELAY])
             if weight > 0:
                 yield Signal(0, slice_, LABEL_DELAY, mean, error, weight, weight, math.nan)
+
+    def _covered(self, tick: Tick, number: int) -> Iterator[Signal]:
+        """How many labels came, beside those that were due."""
+        whole = Slice(self._watch.model, (), ())
+        made = sum(math.exp(one.value) for one in tick.signals if one.name == TRAFFIC and not one.slice.values)
+        found = self._coverage.look(number, made, *tick.cells.get(whole, NOTHING).of(self._watch.numbers[LABEL_LAG]))
+        if found is not None:
+            share, error, due = found
+            yield Signal(number, whole, LABEL_COVERAGE, share, error, due, due, math.nan)
 
     def _release(self, tick: Tick) -> None:
         """Note versions that have taken a share of the traffic since the last tick; the first ones are no release."""
@@ -236,6 +251,7 @@ class Watchman:
         return {
             "signature": self._signature(),
             **self._course.snapshot(),
+            "coverage": self._coverage.snapshot(),
             "alerting": self._alerting.snapshot(),
             "streams": self._streams.snapshot(),
             "versions": sorted(self._versions),
@@ -252,6 +268,8 @@ class Watchman:
         if saved["signature"] != self._signature():
             return
         self._course.restore(saved)
+        if "coverage" in saved:  # state of an earlier version has none
+            self._coverage.restore(saved["coverage"])
         self._streams.restore(saved["streams"])
         self._versions = set(saved["versions"])
         self._markers = [Marker(time, name) for time, name in saved["markers"]]

@@ -104,6 +104,9 @@ def _metric(name: str, cells: tuple[str, ...], estimate: Callable[[Totals], Esti
 
 METRICS = (
     _metric("accuracy", _CELLS, _share(("tp", "tn"), ("fp", "fn"))),
+    _metric(
+        "positive_rate", ("actual_positive", "actual_negative"), _share(("actual_positive",), ("actual_negative",))
+    ),
     _metric("precision", ("tp", "fp"), _share(("tp",), ("fp",))),
     _metric("recall", ("tp", "fn"), _share(("tp",), ("fn",))),
     _metric("specificity", ("tn", "fp"), _share(("tn",), ("fp",))),

@@ -230,6 +230,8 @@ _LABEL: dict[str, Variable] = {
     "fp": _cell(predicted=1, actual=0),
     "fn": _cell(predicted=0, actual=1),
     "tn": _cell(predicted=0, actual=0),
+    "actual_positive": _indicator(lambda c: c.y == 1),
+    "actual_negative": _indicator(lambda c: c.y == 0),
     "positive": _class_scored(1),
     "negative": _class_scored(0),
     "score": _score,

@@ -32,6 +32,11 @@ _WINDOWS = _schema(
     "value",
     "low",
     "high",
+    "maturity",
+    "corrected",
+    "corrected_low",
+    "corrected_high",
+    "corrected_n_effective",
     model=_TEXT,
     version=_TEXT,
     window=_TEXT,
@@ -46,6 +51,11 @@ _WINDOWS = _schema(
     n=_NUMBER,
     n_effective=_NUMBER,
     label_coverage=_NUMBER,
+    maturity=_NUMBER,
+    corrected=_NUMBER,
+    corrected_low=_NUMBER,
+    corrected_high=_NUMBER,
+    corrected_n_effective=_NUMBER,
     is_final=pa.bool_(),
     revision=pa.uint64(),
 )
@@ -219,6 +229,8 @@ _ALERTS = _schema(
     worst_members=pa.list_(_TEXT),
     query=_TEXT,
     runbook=_TEXT,
+    called=_TEXT,
+    account=_TEXT,
     revision=pa.uint64(),
 )
 

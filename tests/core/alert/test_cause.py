@@ -38,6 +38,10 @@ from tests.core.alert.making import EV, EV_JFK, UA, WHOLE, at, fell, finding, go
         (moved("label_delay", 1), None),
         (gone("accuracy", 1), None),
         (finding("latency", 1, (2.0, 3.0), kind="traffic"), None),
+        (finding("sample_ratio", 1, (-0.1, 0.1), kind="verdict"), "arms"),
+        (finding("crossovers", 1, (0.1, 0.2), kind="verdict"), "arms"),
+        (finding("traffic", 1, (-3.0, -0.6), kind="verdict"), None),
+        (finding("sample_ratio", 1, (0.1, 0.2)), None),
     ],
 )
 def test_what_a_watch_explains(one: Finding, scope: Scope | None) -> None:
@@ -59,6 +63,8 @@ def test_what_a_watch_explains(one: Finding, scope: Scope | None) -> None:
         ("labelled", WHOLE, fell("mean_score", 1, label_coverage=float("nan")), False),
         ("labelled", WHOLE, gone("accuracy", 1), True),
         ("labelled", WHOLE, gone("dep_delay", 1, kind="column"), False),
+        ("arms", WHOLE, fell("accuracy", 1, kind="verdict"), True),
+        ("arms", WHOLE, fell("accuracy", 1), False),
     ],
 )
 def test_how_far_a_cause_reaches(scope: Scope, cause: Slice, effect: Finding, covered: bool) -> None:

@@ -87,6 +87,13 @@ def test_too_little_proves_nothing(changes: dict[str, Any], reading: Reading) ->
     assert read(finding("accuracy", 1, (-0.05, -0.03), **changes), RULE, "lower") == reading
 
 
+@pytest.mark.parametrize(("standing", "reading"), [("changed", "beyond"), ("quiet", "inside")])
+@pytest.mark.parametrize("interval", [(-0.05, -0.03), (-0.01, 0.01), (0.03, math.inf)])
+def test_a_verdict_means_what_it_says(standing: Any, reading: Reading, interval: tuple[float, float]) -> None:
+    """The judge has looked at margin and direction: no rule does so again."""
+    assert read(finding("accuracy", 1, interval, kind="verdict", standing=standing), RULE, "lower") == reading
+
+
 def test_below_zero_it_must_become_better_than_the_limit() -> None:
     """With a recovery margin on the good side of a limit, just reaching the limit is not enough."""
     rule = AlertRule("low", direction="lower", recovery_margin=-0.02)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from streams.core.assertion import latest as module
 from streams.core.assertion.latest import Latest
 
 
@@ -49,3 +51,15 @@ def test_two_sides_see_one_another() -> None:
 
     assert known.tolist() == [False, True, True, True]
     assert before["score"].tolist() == [0.0, 0.2, 0.2, 0.4]
+
+
+def test_the_newest_are_kept_of_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more keys are seen than may be kept, half as many stay: those that were seen last."""
+    monkeypatch.setattr(module, "MOST_KEPT", 100)
+    monkeypatch.setattr(module, "_FEW", 10)
+    latest, times = Latest({}), np.arange(101)
+    latest.follow(times.astype(np.uint64), {"time": times[::-1].copy()})
+    latest.forget(0)
+
+    assert len(latest) == 50
+    assert sorted(latest.snapshot()["time"].tolist()) == list(range(51, 101))

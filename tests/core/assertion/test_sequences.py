@@ -345,3 +345,48 @@ def test_a_snapshot_finds_its_rules_again() -> None:
 
     assert said == [("kept", 0, "failed")]
     assert len(none) == 0
+
+
+def collected(rules: Sequence[Rule], *told: Event) -> dict[str, Any]:
+    """What another partition has taken in."""
+    there = Sequences(compile_rules(rules))
+    table = batch(told)
+    there.see(table, identify(table), np.arange(len(told)) + 70)
+    return there.collect()
+
+
+def test_what_was_collected_elsewhere_is_looked_at_here() -> None:
+    """Events of two partitions are compared with each other; what has been collected is gone."""
+    rule = Rule("r", "m", Stable(0.5, 10))
+    here, there = Sequences(compile_rules([rule])), Sequences(compile_rules([rule]))
+    for time, score in ((5, 0.0), (6, 9.0)):
+        table = batch([{"event_time": time, "unit_id": "u", "score": score, "prediction_id": f"p{time}"}])
+        there.see(table, identify(table), np.array([time]))
+        assert here.merge(there.collect()) == []
+        assert len(there) == 0
+
+    assert here.latest() == 6
+    assert words(here.advance(7)) == [("r", 6, "failed")]
+
+
+def test_what_was_collected_elsewhere_may_be_late() -> None:
+    """What the watermark has passed already is not applicable, and nothing is compared with it."""
+    rule, other = Rule("r", "m", Stable(0.5, 10)), Rule("of another unit", "m", Rate(1, 10), when="score > 5")
+    here = Sequences(compile_rules([rule, other]))
+    here.advance(5)
+    said = here.merge(
+        collected([rule, other], *({"event_time": t, "unit_id": "u", "score": s} for t, s in [(4, 9.0), (5, 0.0)]))
+    )
+
+    assert words(said) == [("r", 70, "not applicable"), ("of another unit", 70, "not applicable")]
+    assert words(here.advance(7)) == []
+
+
+def test_models_keep_their_places() -> None:
+    """Collected under fewer rules, so that models had other numbers: the two sides of a rule are the same models."""
+    rule, new = Rule("r", "m", Agree("n", 10, 0.5)), Rule("new", "a", Agree("b", 10, 0.5))
+    here = Sequences(compile_rules([new, rule]))
+    told = [{"event_time": t, "model": m, "request_id": "q", "score": s} for t, m, s in [(1, "m", 0), (2, "n", 9)]]
+    here.merge(collected([rule], *told))
+
+    assert words(here.advance(7)) == [("r", 71, "failed")]

@@ -15,7 +15,7 @@ from streams.core.detect.learning import Course, Least, Span, Watches
 from streams.core.detect.measuring import Signal
 from streams.core.detect.sensitivity import Sensitivity
 from streams.core.detect.signal_group import Looked, SignalGroup
-from streams.core.detect.watchman import watchmen
+from streams.core.detect.watchman import METHOD, watchmen
 from streams.core.groups import Slice
 from streams.runtime.packing import decode, encode
 from tests.core.detect.test_stage import DAYS, START, config, events, run, same, ticks
@@ -176,7 +176,7 @@ def test_a_course_that_waits_says_so() -> None:
     with pytest.raises(ValueError, match="have not been handed over"):
         walked(through, np.zeros(1))
     values = np.random.default_rng(8).standard_normal(60)
-    through.learn([(n, {NAME: Signal(n, WHOLE, NAME[1], values[n], 0.0, 1, 1, 1)}, {}) for n in range(30, 60)])
+    through.learn([(n, {NAME: Signal(n, WHOLE, NAME[1], values[n], 0.0, 1, 1, 1)}, {}, {}) for n in range(30, 60)])
 
     assert not through.waits
     assert standings(walked(through, np.full(80, 9.0)))[:60] == [None] * 60
@@ -226,7 +226,8 @@ def test_a_file_of_the_first_days_is_as_good_as_having_seen_them() -> None:
     """
     Metrics and columns say of later days the very same as where the first days were learned from.
 
-    The stream has the days of the file as well: they are not looked at, and confuse nobody.
+    The stream has the days of the file as well: they are not looked at, and confuse nobody. How many labels are due is
+    known from all days of the stream, and of none of the file.
     """
     told = events(1, changed=CHANGED)
     first = run(told, 500, config())["signals"]
@@ -235,8 +236,9 @@ def test_a_file_of_the_first_days_is_as_good_as_having_seen_them() -> None:
     (watchman,) = watchmen(Catalog(declared)).values()
     remarks = watchman.learn([one for one in ticks(handed, 300, declared) if one.model == "fraud"])
     later = [tick for tick in ticks(told, 700, declared) if tick.model == "fraud"]
-    found = [finding for tick in later for finding in watchman.step(tick).findings]
-    after = [row for row in first if row["tick"].timestamp() * 1e6 > START + 20 * DAY]
+    found = [one for tick in later for one in watchman.step(tick).findings if one.method == METHOD]
+    after = [row for row in first if row["method"] == METHOD and row["tick"].timestamp() * 1e6 > START + 20 * DAY]
+    due = [(row["value"], row["n"]) for row in after if row["watch"] == "label_coverage"]
     kept = [row for row in after if row["kind"] in ("metric", "column")]
 
     assert remarks == []
@@ -247,3 +249,5 @@ def test_a_file_of_the_first_days_is_as_good_as_having_seen_them() -> None:
         [(row["watch"], row["standing"], row["log_e"], row["reference"]) for row in kept],
     )
     assert {one.standing for one in found if one.watch == "traffic"} >= {"learning", "quiet"}
+    assert len(due) == DAYS - 20
+    assert same([(one.value, one.n) for one in found if one.watch == "label_coverage"], due)

@@ -37,6 +37,7 @@ def config(assertions: dict[str, Any] | None = None, **changes: Any) -> Config:
         "metrics": ["accuracy", "complaint_rate"],
         "columns": ["score", "label", "outcome", "latency_ms", "features.age", "attributes.country"],
         "slices": [[], ["country"]],
+        "detectors": [{"detector": "ddm", "errors_a_tick": 20}, {"detector": "adwin", "metric": "accuracy"}],
     }
     metrics = ["accuracy", "complaint_rate", "brier"]
     fraud = {"task": "binary", "positive": "1", "slices": [[], ["country"]], "metrics": metrics, "label_horizon": "3d"}
@@ -256,6 +257,8 @@ def test_sums_meet_from_partitions() -> None:
     for ours, theirs in zip(found, whole, strict=True):
         assert same(sorted(ours.signals, key=str), sorted(theirs.signals, key=str))
         assert ours.versions == theirs.versions
+        assert same(ours.errors, theirs.errors)
+        assert ours.names == theirs.names
         assert ours.cells.keys() == theirs.cells.keys()
         assert all(same(entries, theirs.cells[slice_]) for slice_, entries in ours.cells.items())
 

@@ -1,11 +1,14 @@
-"""River's detectors over ticks: on record among the signals, the same after a restart."""
+"""River's detectors over ticks and single errors: on record among the signals, the same after a restart."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from streams.core.detect.error_sample import Errors
+from streams.core.detect.finding import Finding
 from streams.core.detect.measuring import Signal
+from streams.core.detect.stream.catalogue import NAMES
 from streams.core.detect.stream_watch import StreamSpec, StreamWatch
 from streams.core.groups import Slice
 
@@ -63,3 +66,65 @@ def test_what_cannot_be_is_refused(detector: str, parameters: dict[str, float], 
     """Unknown detectors and parameters, and detectors of single errors, with what was meant."""
     with pytest.raises(ValueError, match=message):
         StreamWatch("m", [StreamSpec("accuracy", detector, parameters)])
+
+
+def errors(seed: int, tick: int, share: float, n: int = 300) -> Errors:
+    """Return the sample of a tick in which a share of the answers is wrong."""
+    rng = np.random.default_rng((seed, tick))
+    hashes = rng.integers(0, 2**63, n).astype(np.uint64)
+    return Errors(hashes, 1_000 * tick + rng.integers(0, 1_000, n), (rng.random(n) < share).astype(float))
+
+
+def watched(watch: StreamWatch, ticks: range, changed: int = 15) -> list[Finding]:
+    """Show errors to detectors: a tenth of the answers is wrong, and from one tick on eight tenths."""
+    shares = {tick: 0.1 if tick < changed else 0.8 for tick in ticks}
+    return [one for tick, share in shares.items() for one in watch.look(tick, {}, errors(1, tick, share))]
+
+
+@pytest.mark.parametrize("detector", NAMES)
+def test_each_of_the_eight_sees_single_errors(detector: str) -> None:
+    """Errors rise eightfold: each says so within three ticks, and goes on elsewhere as if never stopped."""
+    spec = StreamSpec(None, detector, {"threshold": 20.0} if detector == "page_hinkley" else {}, 200)
+    whole = watched(StreamWatch("m", [spec]), range(25))
+    first, second = StreamWatch("m", [spec]), StreamWatch("m", [spec])
+    begun = watched(first, range(12))
+    second.restore(first.snapshot())
+    flagged = [one for one in whole if one.standing == "changed" and 15 <= one.tick <= 17]
+
+    assert repr(begun + watched(second, range(12, 25))) == repr(whole)
+    assert {(one.watch, one.method, one.n) for one in whole} == {(f"errors by {detector}", f"river {detector}", 200.0)}
+    assert flagged
+    assert flagged[0].reference == pytest.approx(0.1, abs=0.03)
+    assert flagged[0].effect == pytest.approx(0.7, abs=0.1)
+    assert flagged[0].low < flagged[0].effect < flagged[0].high
+
+
+def test_a_flag_comes_with_the_difference_of_two_samples() -> None:
+    """The effect is that of the tick against all since the last change, with the interval of Welch's two samples."""
+    spec = StreamSpec(None, "ddm", {}, 1_000)
+    watch, before = StreamWatch("m", [spec]), list[float]()
+    for tick in range(20):
+        sample = errors(3, tick, 0.1 if tick < 15 else 0.4)
+        (found,) = watch.look(tick, {}, sample)
+        if found.standing == "changed":
+            variance = np.var(before, ddof=1) / len(before) + np.var(sample.value, ddof=1) / len(sample.value)
+            assert found.effect == pytest.approx(sample.value.mean() - np.mean(before))
+            assert found.high - found.effect == pytest.approx(1.959964 * np.sqrt(variance))
+            before = []
+        before += sample.value.tolist()
+
+
+def test_numbers_are_errors_from_where_it_is_declared() -> None:
+    """What is larger than that is an error; a detector that takes numbers sees how far answers are off."""
+    far = Errors(np.arange(4, dtype=np.uint64), np.arange(4), np.array([0.5, 2.0, 3.0, 1.0]))
+    specs = [StreamSpec(None, "ddm", {}, 100, 1.0), StreamSpec(None, "adwin", {}, 3)]
+
+    assert [one.value for one in StreamWatch("m", specs).look(1, {}, far)] == [0.5, pytest.approx(5.5 / 3)]
+
+
+def test_a_tick_without_labels_has_no_data() -> None:
+    """It is said, and the detectors see nothing."""
+    watch = StreamWatch("m", [StreamSpec(None, "ddm", {}, 100)])
+
+    assert [one.standing for one in watch.look(1, {})] == ["no data"]
+    assert repr(watch.snapshot()) == repr(StreamWatch("m", [StreamSpec(None, "ddm", {}, 100)]).snapshot())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streams.core.block import SCHEMAS
 from streams.core.detect.column_sums import ColumnSums
 from streams.core.detect.grid import bins_of, category_bins
-from streams.core.detect.watched_columns import Values, read
+from streams.core.detect.watched_columns import _NOTHING_TOLD, Values, read
 from streams.core.groups import Slice
 from streams.core.ids import hash_strings
 
@@ -85,7 +85,7 @@ def test_values_are_summed_up_as_if_one_by_one(places: int, weights: list[float]
     """In the cell of their row, with its weight, and none without a cell; of few possible values, or of very many."""
     rng = np.random.default_rng(1)
     row, place = rng.integers(0, 4, 40), rng.integers(0, places, 40)
-    values = Values(row, place, 1 + np.arange(places) % 3, np.arange(places) // 3, {})
+    values = Values(row, place, 1 + np.arange(places) % 3, np.arange(places) // 3, _NOTHING_TOLD)
     quick, slow = ColumnSums(), ColumnSums()
     for sums in (quick, slow):
         assert [sums.cell(tick, Slice("m", (), ())) for tick in range(2)] == [0, 1]
@@ -101,3 +101,30 @@ def test_values_are_summed_up_as_if_one_by_one(places: int, weights: list[float]
     assert found["cells"] == wanted["cells"]
     np.testing.assert_array_equal(found["key"], wanted["key"])
     np.testing.assert_array_equal(found["weight"], wanted["weight"])
+
+
+@given(events.filter(bool), st.integers(1, 3))
+def test_texts_are_told_by_group_of_rows(told: list[Event], groups: int) -> None:
+    """Each text once in each group of rows that has it, with its column and its bin."""
+    group = np.arange(len(told)) % groups * 7
+    found = {
+        (one, *place)
+        for one, *lists in read(table_of(told), np.arange(len(told)), WATCHED).told.by(group)
+        for place in zip(*lists, strict=True)
+    }
+
+    assert found == {
+        (row % groups * 7, WATCHED["attributes.c"], int(category_bins(hash_strings(pa.array([text])))[0]), text)
+        for row, (_, _, given_attributes) in enumerate(told)
+        for key, text in given_attributes
+        if key == "c"
+    }
+
+
+def test_numbers_are_read_from_their_center() -> None:
+    """A column with a center has the bins of what is left without it; others have those of their numbers."""
+    told: list[Event] = [(290.5, [("a", 290.5), ("c", 290.5)], [])]
+    values = read(table_of(told), np.arange(1), WATCHED, {"score": 290.0, "features.a": 289.0, "other": 1.0})
+
+    numbers = {"score": 0.5, "features.a": 1.5, "features.c": 290.5}
+    assert held(values) == {(0, WATCHED[name], int(bins_of(np.array([of]))[0])): 1 for name, of in numbers.items()}

@@ -27,7 +27,7 @@ def looks(counts: Sequence[int], accuracies: Sequence[float] = ()) -> tuple[list
     section = DetectionConfig.model_validate(
         {"tick": "6h", "learn": f"{LEARNED * TICK // DAY}d", "season": "1d", "models": {"fraud": {}}}
     )
-    watch = Watch("fraud", 0, "binary", ("accuracy",), ("label_delay",), ((),), ((),), 1.0, 0)
+    watch = Watch("fraud", 0, "binary", ("accuracy",), ("label_delay", "label_lag"), ((),), ((),), 1.0, 0)
     watchman = Watchman(watch, section, section.models["fraud"])
     standings, notices = list[dict[str, Standing]](), list[Notice]()
     for number, count in enumerate(counts):

@@ -14,6 +14,8 @@ from streams.sinks.clickhouse.retry import Retry
 from streams.sinks.clickhouse.store import Store, open_store, read_store
 from tests.sinks.filled import months, records, window_row, windows
 
+ALL = ["001_tables", "002_quality", "003_intake", "004_verdicts", "005_alerts", "006_alert_calls"]
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Relay]:
@@ -38,7 +40,7 @@ def test_a_server_is_migrated_once(server: Relay) -> None:
     with open_store(server.dsn) as store:
         pending = store.migrate(dry_run=True)
 
-        assert pending == store.migrate() == ["001_tables", "002_quality", "003_intake", "004_verdicts", "005_alerts"]
+        assert pending == store.migrate() == ALL
         assert store.migrate() == []
 
 
