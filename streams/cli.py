@@ -277,6 +277,11 @@ def check(config_path: Path) -> None:
     from streams.config import load_config  # noqa: PLC0415
 
     config = load_config(config_path)
+    if config.detection.files:
+        from streams.runtime.references import check_references  # noqa: PLC0415
+
+        for model, remark in check_references(config):
+            click.echo(f"{config_path}: reference of {model}: {remark}", err=True)
     click.echo(f"{config_path}: no problems; models: {', '.join(config.models)}")
 
 

@@ -22,11 +22,13 @@ from typing import Any
 import pyarrow as pa
 
 from streams.config.models import Config
+from streams.config.references import ReferenceFiles
 from streams.core.alert.trial_watches import TrialWatches
 from streams.core.block import Block, latest
 from streams.core.catalog import Catalog
 from streams.core.columns import length
 from streams.core.detect.rows import alert_rows, signal_rows
+from streams.core.detect.watched import Tick
 from streams.core.detect.watchman import watchmen
 from streams.core.intake import Intake, Joined
 from streams.core.judge.looks import verdict_rows
@@ -211,6 +213,15 @@ class Downstream:
             if told.notices:
                 yield "alerts", alert_rows(told.notices, revision)
 
+    def awaited(self) -> dict[str, ReferenceFiles]:
+        """Return reference files, by model, whose ticks have to be handed over (`learn`) before anything is shown."""
+        files = {model: watchman.awaited for model, watchman in self._watchmen.items()}
+        return {model: some for model, some in files.items() if some is not None}
+
+    def learn(self, model: str, ticks: Sequence[Tick]) -> list[str]:
+        """Let a model learn from a reference; return what there is too little of. Raises `ValueError` as it does."""
+        return self._watchmen[model].learn(ticks)
+
     def snapshot(self) -> dict[str, Any]:
         """Everything as nested dictionaries of plain data and arrays."""
         return {
@@ -245,6 +256,7 @@ class Pipeline:
         self._downstream = Downstream(self.catalog, self._measures)
         self.watermarks = self._upstream.watermarks
         self.open, self.close, self.counts = self._upstream.open, self._upstream.close, self._upstream.counts
+        self.awaited, self.learn = self._downstream.awaited, self._downstream.learn
 
     @property
     def read(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from streams.config import parse_config
+from streams.config import detection, parse_config
 from streams.config.detection import OPERATIONS, DetectionConfig
 from streams.config.stream_detectors import MOST_ERRORS, USUAL_ERRORS, StreamConfig
 from streams.core.alert.cause import EXPLAINING, Grouping
@@ -134,6 +134,8 @@ def test_rules_are_those_of_the_code() -> None:
     "said",
     [
         f"For `learn`, {DetectionConfig().learn // DAY} days unless declared otherwise",
+        f"fewer than {detection._FEWEST_LEARNED} of its ticks, or less than four seasons",
+        f"compared with, if there are {LEAST_ROWS} or more",
         f"`false_alarm_every`**, {DetectionConfig().false_alarm_every // DAY} days unless",
         f"With 50 watches and ticks of a day that is {Sensitivity(2 * 30, 56, 7).log_threshold(50):.1f}.",
         f"more than {math.exp(OPERATIONS['traffic']):.2f} times as many, or less than {math.exp(-0.5):.2f} of them",
@@ -146,7 +148,7 @@ def test_rules_are_those_of_the_code() -> None:
         f"more than {REMEMBERED} ticks back",
         f"in {BINS} bins at most",
         f"each that has {FREQUENT * 100:g} % or more",
-        f"fewer than {LEAST_ROWS} effective rows",
+        f"until its reference has {LEAST_ROWS} effective rows",
         f"Any number is told to {RELATIVE_ACCURACY:.2%} of itself".replace("%", " %"),
         f"a chance of 1 in {CATEGORIES:,}",
         f"cut to {LONGEST} characters",

@@ -8,6 +8,7 @@ alarm follows from `false_alarm_every` alone, which is a promise for a model and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Protocol, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +16,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from streams.config.fields import Duration, Slices
 from streams.config.problems import Problem, Problems, shown, unknown
+from streams.config.references import AnyReference, OwnReference, PinnedPeriod, Reference, ReferenceFiles
 from streams.config.stream_detectors import Severity, StreamConfig, stream_problems
 from streams.core.window_spec import DAY, format_duration
 
@@ -107,6 +109,11 @@ class WatchConfig(_Frozen):
         default=((),), description="Slices of the model in which metrics are watched apart; the whole always is"
     )
     column_slices: Slices = Field(default=((),), description="Slices in which columns are watched apart, likewise")
+    reference: OwnReference = Field(
+        default=None,
+        description="From what it is learned what is usual; as for all models",
+        json_schema_extra=_without_default,
+    )
     share: float | SkipJsonSchema[None] = Field(
         default=None,
         gt=0,
@@ -152,6 +159,10 @@ class DetectionConfig(_Frozen):
     )
     learn: Duration = Field(default=56 * DAY, description="From how much event time it is learned what is usual")
     season: Duration = Field(default=7 * DAY, description="After which time traffic repeats itself; a tick if never")
+    reference: Reference = Field(
+        default="first",
+        description="From what it is learned what is usual: first, trailing, a period (from, to) or files",
+    )
 
     @property
     def ticks_learned(self) -> int:
@@ -162,6 +173,33 @@ class DetectionConfig(_Frozen):
     def ticks_a_season(self) -> int:
         """How many ticks there are in a season."""
         return max(self.season // self.tick, 1)
+
+    @property
+    def fewest_ticks(self) -> int:
+        """How many ticks there must be to learn from."""
+        seasons = _SEASONS_LEARNED * self.ticks_a_season if self.ticks_a_season > 1 else 0
+        return max(_FEWEST_LEARNED, seasons)
+
+    def reference_of(self, watch: WatchConfig) -> AnyReference:
+        """Return what a model learns from: its own reference, or that of all."""
+        return self.reference if watch.reference is None else watch.reference
+
+    @property
+    def files(self) -> tuple[ReferenceFiles, ...]:
+        """The reference files that are declared."""
+        declared = (self.reference, *(watch.reference for watch in self.models.values()))
+        return tuple(dict.fromkeys(one for one in declared if isinstance(one, ReferenceFiles)))
+
+    def found_in(self, directory: Path) -> DetectionConfig:
+        """Return the same section, with names of files that are relative to a directory."""
+
+        def found(reference: AnyReference | None) -> AnyReference | None:
+            return reference.found_in(directory) if isinstance(reference, ReferenceFiles) else reference
+
+        models = {
+            name: watch.model_copy(update={"reference": found(watch.reference)}) for name, watch in self.models.items()
+        }
+        return self.model_copy(update={"reference": found(self.reference), "models": models})
 
 
 def check_detection(section: DetectionConfig, models: Mapping[str, Watchable]) -> None:
@@ -176,6 +214,7 @@ def check_detection(section: DetectionConfig, models: Mapping[str, Watchable]) -
     found = list(_times(section))
     for name, watch in section.models.items():
         where = ("models", name)
+        found += [((*where, *place), text) for place, text in _period(section, watch.reference)]
         if name in models:
             found += [((*where, *place), text) for place, text in _watched(watch, models[name])]
         else:
@@ -196,9 +235,17 @@ def _times(section: DetectionConfig) -> Iterator[Problem]:
     if section.ticks_a_season > 1 and section.learn < _SEASONS_LEARNED * section.season:
         learn, season = format_duration(section.learn), format_duration(section.season)
         yield ("learn",), f"{learn} are less than {_SEASONS_LEARNED} seasons of {season}"
+    yield from _period(section, section.reference)
     if section.false_alarm_every < section.tick:
         every, tick = format_duration(section.false_alarm_every), format_duration(section.tick)
         yield ("false_alarm_every",), f"{every} is less than a tick, {tick}: there is one look in that time"
+
+
+def _period(section: DetectionConfig, reference: AnyReference | None) -> Iterator[Problem]:
+    """Say what is wrong with a pinned period."""
+    if isinstance(reference, PinnedPeriod) and len(reference.ticks(section.tick)) < section.fewest_ticks:
+        ticks = f"{len(reference.ticks(section.tick))} whole ticks of {format_duration(section.tick)}"
+        yield ("reference",), f"the period has {ticks}: at least {section.fewest_ticks} are needed"
 
 
 def _watched(watch: WatchConfig, model: Watchable) -> Iterator[Problem]:

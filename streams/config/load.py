@@ -54,7 +54,7 @@ _HINTS = {
 
 def load_config(path: str | Path) -> Config:
     """
-    Read a configuration file.
+    Read a configuration file; names of reference files in it are relative to its directory.
 
     Raises
     ------
@@ -67,7 +67,8 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), [f"not UTF-8, byte {error.start} is {error.object[error.start]:#x}"]) from error
-    return parse_config(text, str(path))
+    config = parse_config(text, str(path))
+    return config.model_copy(update={"detection": config.detection.found_in(Path(path).parent)})
 
 
 def parse_config(text: str, source: str) -> Config:

@@ -26,9 +26,11 @@ from streams.config.models import Config
 from streams.errors import StreamsError
 from streams.runtime.checkpoint import Checkpoints, TakenOver, claim
 from streams.runtime.joining import Joining
+from streams.runtime.kafka import shard_of
 from streams.runtime.log import Log
 from streams.runtime.notices import notice_records
 from streams.runtime.part import Part, dead_letters
+from streams.runtime.references import learn_references
 from streams.runtime.snapshot import fingerprint
 from streams.runtime.topics import ALERTS, CHECKPOINTS, CLAIMS, EVENT_TOPICS, REJECTED, SUMMARIES, VERDICTS
 from streams.runtime.transport import Fetch
@@ -264,6 +266,9 @@ class Worker:
         part.windowed = part.saved_at
         if (found := await windows.recover(held)) is not None:
             windowing.restore(*found)
+        mine = [model for model in windowing.downstream.awaited() if shard_of(model, many) == partition]
+        if mine:  # it may take a while
+            await asyncio.to_thread(learn_references, self._config, windowing.downstream, mine)
         if (found := await joins.recover(held)) is not None:
             part.outbox = joining.restore(*found)
         log.info(

@@ -2,7 +2,8 @@
 At most one false alarm in N ticks per model: how many there are, and how soon changes are found.
 
 `python -m tests.statistical.drift_promise [--years 4]` simulates years of traffic in which nothing changes, and then
-shifts of 0.5 to 5 standard deviations. Ends with 1 if the promise is broken by more than chance explains.
+shifts of 0.5 to 5 standard deviations. Ends with 1 if the promise is broken by more than chance explains. Where the
+reference trails, what is usual is learned anew after every reference without an alarm.
 
 Each model has 50 signals that correlate by 0.5, a weekly season in level and in traffic, so that standard errors differ
 by up to a factor of 1.7 between ticks, and as much variance from tick to tick as from sampling. Alarms of correlated
@@ -18,18 +19,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from numpy.random import Generator
 from rich.console import Console
 from rich.table import Table
 
+from streams.core.detect.column_watch import ColumnWatch
 from streams.core.detect.detectors import STANDINGS, Detectors
+from streams.core.detect.learning import Course, Least, Watches
+from streams.core.detect.measuring import Signal
 from streams.core.detect.sensitivity import Sensitivity
+from streams.core.detect.signal_group import SignalGroup
+from streams.core.groups import Slice
 from tests.statistical.scenario import BUDGET, Floats, Ints
 
 SEED = 1
 CHANGED = STANDINGS.index("changed")
 _SHARE_OF_SAMPLING = 0.5  # of a signal's variance
 
+Standings = npt.NDArray[np.int8]
 Draw = Callable[[Generator, int], Floats]
 TAILS: dict[str, Draw] = {
     "normal": lambda rng, size: rng.standard_normal(size),
@@ -53,6 +61,8 @@ class Traffic:
         Ticks between false alarms that are asked for.
     memory
         Correlation of what ticks differ by with that of the tick before.
+    trailing
+        Whether what is usual is learned anew after every reference.
     promised
         Whether false alarms are promised to be rare here: with memory they are only measured.
     """
@@ -65,6 +75,7 @@ class Traffic:
     memory: float = 0.0
     signals: int = 50
     correlation: float = 0.5
+    trailing: bool = False
 
     @property
     def promised(self) -> bool:
@@ -106,8 +117,36 @@ class Traffic:
     def detectors(self, models: int) -> tuple[Detectors, Ints]:
         """Return detectors for the signals of several models at once, with each model's threshold, and their rows."""
         detectors = Detectors(Sensitivity(self.apart / models, self.reference, self.season))
-        names = [f"model {model}, signal {signal}" for model in range(models) for signal in range(self.signals)]
-        return detectors, np.array([detectors.row(name) for name in names])
+        return detectors, np.array([detectors.row(name) for name in self._names(models)])
+
+    def _names(self, models: int) -> list[str]:
+        return [f"model {model}, signal {signal}" for model in range(models) for signal in range(self.signals)]
+
+    def course(self, models: int) -> tuple[Course, list[str]]:
+        """Return the same as part of a course in which what is usual is learned anew, and the names of the rows."""
+
+        def watches() -> Watches:
+            sensitivity = Sensitivity(self.apart / models, self.reference, self.season)
+            levels, none = SignalGroup(sensitivity, "both", "metric"), SignalGroup(sensitivity, "up", "column")
+            return Watches(ColumnWatch({}, 1), levels, none, Least(self.reference))
+
+        return Course(watches, every=self.reference), sorted(self._names(models))
+
+    def standings(self, rng: Generator, models: int, length: int) -> Iterator[Standings]:
+        """Look at so many ticks of some models; yield what is said of each signal."""
+        if not self.trailing:
+            detectors, rows = self.detectors(models)
+            for tick, values, errors in self.ticks(rng, models, length):
+                yield detectors.look(tick, rows, values, errors).standing
+            return
+        course, names = self.course(models)
+        whole = Slice("m", (), ())
+        for tick, values, errors in self.ticks(rng, models, length):
+            numbers = zip(names, values.tolist(), errors.tolist(), strict=True)
+            signals = {
+                (whole, name): Signal(tick, whole, name, value, error, 1, 1, 1) for name, value, error in numbers
+            }
+            yield course.look(tick, signals, {})[0].looks.standing
 
 
 DAYS = tuple(Traffic(f"days, {tail}", 30, 56, 7, tail) for tail in TAILS)
@@ -117,7 +156,11 @@ REMEMBERING = (
     Traffic("hours, memory 0.3", 720, 336, 168, memory=0.3),
 )
 SHORT = Traffic("days, reference of 28", 30, 28, 7)
-TRAFFIC = (*DAYS, SHORT, *HOURS, *REMEMBERING)
+TRAILING = (
+    *(Traffic(f"days, {tail}, trailing", 30, 56, 7, tail, trailing=True) for tail in ("normal", "t, 3 d.f.")),
+    Traffic("days, reference of 28, trailing", 30, 28, 7, trailing=True),
+)
+TRAFFIC = (*DAYS, SHORT, *HOURS, *TRAILING, *REMEMBERING)
 
 
 @dataclass(frozen=True)
@@ -136,10 +179,9 @@ class Alarms:
 
 def false_alarms(traffic: Traffic, models: int, ticks: int, seed: int = SEED) -> Alarms:
     """Count how often signals become changed in traffic that does not change, alarms after the first included."""
-    detectors, rows = traffic.detectors(models)
-    count, before = np.zeros(models), np.zeros(len(rows), dtype=bool)
-    for tick, values, errors in traffic.ticks(np.random.default_rng(seed), models, traffic.reference + ticks):
-        changed = detectors.look(tick, rows, values, errors).standing == CHANGED
+    count, before = np.zeros(models), np.zeros(models * traffic.signals, dtype=bool)
+    for standing in traffic.standings(np.random.default_rng(seed), models, traffic.reference + ticks):
+        changed = standing == CHANGED
         count += (changed & ~before).reshape(models, -1).sum(axis=1)
         before = changed
     rates = count / (ticks / traffic.apart)

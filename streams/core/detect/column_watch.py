@@ -8,7 +8,7 @@ any other signal.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ from streams.core.columns import Floats, Ints
 from streams.core.detect.column_sums import Entries, slice_of
 from streams.core.detect.grid import MISSING, value_of
 from streams.core.detect.moved import moved
-from streams.core.detect.reference import ColumnKind, Reference
+from streams.core.detect.reference import LEAST_ROWS, ColumnKind, Reference, Verdict
 from streams.core.detect.standardized import standardized
 from streams.core.detect.texts import Names
 from streams.core.detect.watched_columns import is_numeric
 from streams.core.groups import Slice
+
+_Place = tuple[int, int]  # the number of a column, and a bin of it
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class ColumnWatch:
     columns
         Names of the columns with their numbers among the sums.
     ticks
-        From how many ticks with data a slice is learned.
+        From how many ticks with data a slice is learned: from more if they have fewer rows than a reference needs.
     numeric_outcome
         Whether the truth is a number.
     centers
@@ -69,6 +71,7 @@ class ColumnWatch:
         self._learning: dict[Slice, list[Entries]] = {}
         self._references: dict[Slice, list[Reference]] = {}
         self._names = _Names()
+        self._ended = False  # whether learning has ended somewhere since names were forgotten
         self._cells: Mapping[Slice, Entries] = {}
 
     def look(self, cells: Mapping[Slice, Entries], names: Names | None = None) -> Iterator[Distance]:
@@ -81,39 +84,83 @@ class ColumnWatch:
                 self._learn(slice_, entries)
             else:
                 yield from self._compare(slice_, entries, known)
+        self._forget()
 
     def _learn(self, slice_: Slice, entries: Entries) -> None:
         learned = self._learning.setdefault(slice_, [])
         learned.append(entries)
-        if len(learned) == self._ticks:
-            self._references[slice_] = [self._reference(name, learned) for name in self._columns]
-            del self._learning[slice_]
-            if not self._learning:
-                self._names.keep(self._told_of())
+        if len(learned) >= self._ticks and _rows(learned) >= LEAST_ROWS:
+            self._end(slice_)
+
+    def _end(self, slice_: Slice) -> None:
+        learned = self._learning.pop(slice_)
+        self._references[slice_] = [self._reference(name, learned) for name in self._columns]
+        self._ended = True
+
+    def settle(self, least: int) -> None:
+        """End learning, before all ticks had data, for the slices of which so many had, and rows enough to judge."""
+        for slice_, (ticks, rows) in self.learned().items():
+            if ticks >= least and rows >= LEAST_ROWS:
+                self._end(slice_)
+        self._forget()
+
+    def learned(self) -> dict[Slice, tuple[int, float]]:
+        """How many ticks had data so far, and effective rows, by slice that is still learned from."""
+        return {one: (len(some), _rows(some)) for one, some in self._learning.items()}
+
+    def verdicts(self, slice_: Slice) -> dict[str, Verdict]:
+        """Whether the references of a slice, by column, can judge, and what they cannot see; none before it learned."""
+        known = self._references.get(slice_)
+        return {} if known is None else dict(zip(self._columns, [one.verdict() for one in known], strict=True))
+
+    def adopt(self, other: ColumnWatch, names: Collection[tuple[Slice, str]]) -> None:
+        """
+        Take the references of some columns from another watch; of a slice that has none yet, those of all.
+
+        With them comes what their categories are called.
+        """
+        places = set[_Place]()
+        for slice_, theirs in other._references.items():
+            if not any((slice_, name) in names for name in self._columns):
+                continue
+            mine = self._references.get(slice_, theirs)
+            chosen = [theirs[at] if (slice_, name) in names else mine[at] for at, name in enumerate(self._columns)]
+            self._references[slice_] = chosen
+            self._learning.pop(slice_, None)
+            pairs = zip(self._columns, chosen, theirs, strict=True)
+            places |= {place for name, one, their in pairs if one is their for place in self._places(name, one)}
+        self._names.adopt(other._names, places)
+        self._ended = True
+        self._forget()
 
     def moved(self, slice_: Slice, name: str) -> tuple[str, ...]:
         """Say what moved in a column that was compared in the last tick, in words."""
         reference = self._references[slice_][list(self._columns).index(name)]
         entries = self._cells[slice_]
         bins, weights = self._histogram(name, entries)
-        called = "label" if name == "outcome" and "label" in self._columns else name  # the same classes
-        names = self._names.of(self._columns[called])
+        names = self._names.of(self._called(name))
         return moved(reference, bins, weights, entries.size()[1], names, self._centers.get(name, 0.0))
 
-    def _told_of(self) -> frozenset[tuple[int, int]]:
-        """Categories with a bin of their own in some reference, by the number of their column and their bin."""
-        return frozenset(
-            (number, bin_)
-            for known in self._references.values()
-            for number, reference in zip(self._columns.values(), known, strict=True)
-            for bin_ in (reference.starts.tolist() if reference.kind == "categorical" else ())
-        )
+    def _forget(self) -> None:
+        """Once learning has ended everywhere, forget what categories are called that no reference tells of."""
+        if self._ended and not self._learning:
+            held = [pair for known in self._references.values() for pair in zip(self._columns, known, strict=True)]
+            self._names.keep({place for name, one in held for place in self._places(name, one)})
+            self._ended = False
+
+    def _places(self, name: str, reference: Reference) -> Iterator[_Place]:
+        """Yield where the names of categories are that have a bin of their own in a column's reference."""
+        for bin_ in reference.starts.tolist() if reference.kind == "categorical" else ():
+            yield self._called(name), bin_
+
+    def _called(self, name: str) -> int:
+        """Return the number of the column that has the names of a column's categories: outcomes are labels, too."""
+        return self._columns["label" if name == "outcome" and "label" in self._columns else name]
 
     def _reference(self, name: str, learned: Sequence[Entries]) -> Reference:
         parts = [self._histogram(name, entries) for entries in learned]
         bins, weights = (np.concatenate([part[place] for part in parts]) for place in range(2))
-        sizes = sum(entries.size()[1] for entries in learned)
-        return Reference.from_histogram(self._kind(name), bins, weights, sizes if len(bins) else 0.0)
+        return Reference.from_histogram(self._kind(name), bins, weights, _rows(learned) if len(bins) else 0.0)
 
     def _histogram(self, name: str, entries: Entries) -> tuple[Ints, Floats]:
         """A column's histogram; what is not there is missing, but for outcomes, which are of other predictions."""
@@ -165,13 +212,14 @@ class ColumnWatch:
             slice_of(one): [Reference.restore(part) for part in known] for one, known in saved["references"]
         }
         self._names.restore(saved["names"])
+        self._ended = True
 
 
 class _Names:
     """What categories are called: those of the ticks that are learned from, then those of the last tick as well."""
 
     def __init__(self) -> None:
-        self._learned: dict[tuple[int, int], str] = {}
+        self._learned: dict[_Place, str] = {}
         self._now: Names = {}
 
     def see(self, names: Names, *, learned: bool) -> None:
@@ -180,9 +228,13 @@ class _Names:
         for place, text in () if learned else names.items():
             self._learned[place] = min(text, self._learned.get(place, text))
 
-    def keep(self, places: frozenset[tuple[int, int]]) -> None:
+    def keep(self, places: Collection[_Place]) -> None:
         """Keep some of those that were learned."""
         self._learned = {place: text for place, text in self._learned.items() if place in places}
+
+    def adopt(self, other: _Names, places: Collection[_Place]) -> None:
+        """Take over some of those that another has learned."""
+        self._learned |= {place: text for place, text in other._learned.items() if place in places}
 
     def of(self, column: int) -> dict[int, str]:
         """Return the names in a column, by bin."""
@@ -195,6 +247,11 @@ class _Names:
     def restore(self, saved: Sequence[Any]) -> None:
         """Replace everything by a snapshot."""
         self._learned, self._now = {(column, bin_): text for column, bin_, text in saved}, {}
+
+
+def _rows(cells: Sequence[Entries]) -> float:
+    """How many effective rows there are in some cells."""
+    return sum(entries.size()[1] for entries in cells)
 
 
 def mean_log(entries: Entries, column: int) -> tuple[float, float, float]:

@@ -140,6 +140,37 @@ class Detectors:
         self._learning = self._learning.keep(~np.isin(self._learning.rows, rows))
         self._begin_to_learn(rows)
 
+    def settle(self, least: int) -> None:
+        """End learning, before `reference_ticks` had data, for the signals of which at least so many ticks had."""
+        self._allocate()
+        enough = self._learning.filled >= least
+        self._learned(self._learning.keep(enough))
+        self._learning = self._learning.keep(~enough)
+
+    def adopt(self, rows: Ints, others: Detectors, theirs: Ints, since: int) -> Mask:
+        """
+        Take over what is usual from rows of others, who learned it from the ticks `since` then; evidence begins anew.
+
+        It is taken over by the rows that are still learning, and by those that are not changed, have not been since
+        that tick, and are not suspected now. The mask says which.
+        """
+        self._allocate()
+        mine, state = self._state.phase[rows], self._state
+        calm = (mine == WATCHED) & (state.begun[rows] <= since) & (state.log_e[rows] < self._threshold - _SUSPICION)
+        taken = np.asarray(calm | (mine == LEARNING))
+        fresh = others._state.keep(theirs[taken])
+        fresh.last_tick = state.last_tick[rows[taken]]
+        state.replace(rows[taken], fresh)
+        self._learning = self._learning.keep(~np.isin(self._learning.rows, rows[taken]))
+        return taken
+
+    def ticks_learned(self) -> dict[str, int]:
+        """How many ticks had data so far, by the name of each signal that is still learned from."""
+        self._allocate()
+        names = list(self._rows)
+        held = zip(self._learning.rows.tolist(), self._learning.filled.tolist(), strict=True)
+        return {names[row]: filled for row, filled in held}
+
     def snapshot(self) -> dict[str, Any]:
         """Return all that is known as plain data and arrays, for `restore`."""
         self._allocate()
@@ -244,11 +275,16 @@ class Detectors:
             self._learning = self._learning.keep(~full)
 
     def _learned(self, ready: Learning) -> None:
-        for start in range(0, len(ready.rows), _ROWS_AT_ONCE):
-            part = ready.keep(np.arange(start, min(start + _ROWS_AT_ONCE, len(ready.rows))))
-            ties = e_ranks.tie_breakers(self._keys[part.rows][:, None], part.ticks)
-            usual = e_reference.learn(part.values, part.errors, part.ticks, self._sensitivity.season, ties)
-            self._state.begin(part.rows, usual, e_ranks.edges_of_bins(usual.scores, self._gaps), self._gaps)
+        for filled in np.unique(ready.filled).tolist():
+            same = ready.keep(ready.filled == filled).first(filled)
+            gaps = e_ranks.gaps_within(filled, len(self._gaps))
+            for start in range(0, len(same.rows), _ROWS_AT_ONCE):
+                self._begin(same.keep(np.arange(start, min(start + _ROWS_AT_ONCE, len(same.rows)))), gaps)
+
+    def _begin(self, ready: Learning, gaps: Ints) -> None:
+        ties = e_ranks.tie_breakers(self._keys[ready.rows][:, None], ready.ticks)
+        usual = e_reference.learn(ready.values, ready.errors, ready.ticks, self._sensitivity.season, ties)
+        self._state.begin(ready.rows, usual, e_ranks.edges_of_bins(usual.scores, gaps), gaps)
 
     def _looks(self, tick: int, rows: Ints, seen: Mask, learning: Mask, expected: Floats) -> Looks:
         state, threshold = self._state, self._threshold

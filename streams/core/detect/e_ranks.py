@@ -61,6 +61,21 @@ def gaps_of_bins(n: int) -> Ints:
     return np.array([*sizes, *([left] if left else []), *sizes[::-1]], dtype=np.int64)
 
 
+def gaps_within(n: int, bins: int) -> Ints:
+    """
+    Return how many gaps each of so many bins has, for a reference of n ticks; bins of no gap are never come upon.
+
+    >>> gaps_within(12, 9).tolist()
+    [1, 2, 2, 3, 0, 0, 2, 2, 1]
+    """
+    sizes = gaps_of_bins(n).tolist()
+    while len(sizes) > bins:
+        middle = len(sizes) // 2
+        sizes[middle - 1 : middle + 1] = [sum(sizes[middle - 1 : middle + 1])]
+    middle = (len(sizes) + 1) // 2
+    return np.array([*sizes[:middle], *[0] * (bins - len(sizes)), *sizes[middle:]], dtype=np.int64)
+
+
 def edges_of_bins(scores: Floats, gaps: Ints) -> Floats:
     """Return the scores that separate bins, shape (R, bins - 1), from those of the reference, growing."""
     return scores[:, np.cumsum(gaps)[:-1] - 1]

@@ -38,6 +38,10 @@ class _Arrays:
         for field in fields(self):
             setattr(self, field.name, np.array(saved[field.name], dtype=getattr(self, field.name).dtype))
 
+    def keep(self, chosen: npt.NDArray[np.generic]) -> Self:
+        """Return some rows, chosen by a mask or by an order."""
+        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
     def replace(self, rows: Ints, others: Self) -> None:
         """Replace rows."""
         for field in fields(self):
@@ -149,16 +153,17 @@ class Learning(_Arrays):
             rows, np.zeros(len(rows), np.int64), np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64)
         )
 
-    def keep(self, chosen: npt.NDArray[np.generic]) -> Learning:
-        """Return some rows, chosen by a mask or by an order."""
-        return Learning(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
     def put(self, rows: Ints, tick: int, values: Floats, errors: Floats) -> None:
         """Add one tick's values of some rows."""
         at = np.searchsorted(self.rows, rows)
         column = self.filled[at]
         self.values[at, column], self.errors[at, column], self.ticks[at, column] = values, errors, tick
         self.filled[at] += 1
+
+    def first(self, ticks: int) -> Learning:
+        """Return the first ticks of each row."""
+        held = self.values[:, :ticks], self.errors[:, :ticks], self.ticks[:, :ticks]
+        return Learning(self.rows, self.filled, *held)
 
     def full(self) -> npt.NDArray[np.bool_]:
         """Return a mask of rows that have seen enough."""

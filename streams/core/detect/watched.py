@@ -76,6 +76,7 @@ class Watched:
         self._texts = Texts()
         self._following = Following(watches, tick, self._columns)
         self._next: dict[str, int] = {}
+        self._passed = 0
 
     def __bool__(self) -> bool:
         return bool(self._watches)
@@ -197,8 +198,9 @@ class Watched:
         """Look at no tick of which some sums are of no use: what is left of it would look like a drop of traffic."""
         cells = [panes["cells"]["key"] for panes in useless["tasks"].values()]
         last = max((int(pane_of(key).max(initial=-1)) for key in cells), default=-1)
-        for watch in self._watches:
-            self._next[watch.model] = max(self._next.get(watch.model, -1), last + 1)
+        self._passed = max(self._passed, last + 1)
+        for model, tick in useless.get("next", {}).items():  # a snapshot says which models there were
+            self._next[model] = max(self._next.get(model, 0), tick)
 
     def _signature(self) -> list[Any]:
         """What sums must have been made for to be of use, as plain data."""
@@ -241,8 +243,8 @@ class Watched:
     def _in_order(self, found: Mapping[tuple[str, int], _Parts], last: int) -> Iterator[Tick]:
         """Yield every tick of every model from its first one on: also those in which nothing became known."""
         for watch in self._watches:
-            seen = [tick for model, tick in found if model == watch.model]
-            first = self._next.get(watch.model, min(seen, default=last + 1))
+            seen = [tick for model, tick in found if model == watch.model and tick >= self._passed]
+            first = max(self._next.get(watch.model, min(seen, default=last + 1)), self._passed)
             for tick in range(first, last + 1):
                 parts = found.get((watch.model, tick), _Parts())
                 yield parts.tick(watch.model, (tick + 1) * self._tick)
@@ -267,6 +269,7 @@ class Watched:
             "errors": self._errors.snapshot(),
             "texts": self._texts.snapshot(),
             "next": dict(self._next),
+            "passed": self._passed,
             "followed": self._following.snapshot(),
         }
 
@@ -280,7 +283,7 @@ class Watched:
         self._columns.restore(saved["columns"])
         self._errors.restore(saved["errors"])
         self._texts.restore(saved["texts"])
-        self._next = dict(saved["next"])
+        self._next, self._passed = dict(saved["next"]), saved.get("passed", 0)  # earlier snapshots passed nothing over
         self._following.restore(saved["followed"])
 
 

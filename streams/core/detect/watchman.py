@@ -7,32 +7,33 @@ growing distance from their reference; half of the bearable false alarms is each
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from streams.config.detection import DetectionConfig, WatchConfig
+from streams.config.references import PinnedPeriod, ReferenceFiles, written
 from streams.core.alert.alerting import Alerting
 from streams.core.alert.cause import Grouping
 from streams.core.alert.notice import Notice
 from streams.core.catalog import Catalog
 from streams.core.detect.assertion_watch import signal as assertion_signal
-from streams.core.detect.column_sums import NOTHING, slice_of
+from streams.core.detect.column_sums import NOTHING
 from streams.core.detect.column_watch import ColumnWatch, mean_log
 from streams.core.detect.coverage import Coverage
-from streams.core.detect.detectors import STANDINGS, Detectors, Looks, Sides
+from streams.core.detect.detectors import STANDINGS, Looks
 from streams.core.detect.finding import Finding, Kind, Standing
 from streams.core.detect.finding import Slice as Where
+from streams.core.detect.learning import Course, Least, Signals, Span, Watches
 from streams.core.detect.limits import limited
 from streams.core.detect.measuring import LABEL_COVERAGE, TRAFFIC, Signal
 from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, PREFIX, Watch, watch_of
 from streams.core.detect.release import Marker, nearest
+from streams.core.detect.remarks import absent, remarks
 from streams.core.detect.rules import harms, limits_of, rules
 from streams.core.detect.sensitivity import Sensitivity
+from streams.core.detect.signal_group import Looked, Name, SignalGroup
 from streams.core.detect.stream_watch import StreamWatch, spec_of
 from streams.core.detect.watched import Tick
 from streams.core.groups import Slice
@@ -43,8 +44,6 @@ _REACH = 3  # ticks before an onset in which a release may have caused it
 _MATERIAL = 0.05  # share of a tick's predictions from which a version counts as released
 _WORST = 5  # slices that are named
 _OPERATIONS = frozenset({TRAFFIC, LABEL_COVERAGE, LABEL_DELAY})
-
-Name = tuple[Slice, str]
 
 
 @dataclass(frozen=True)
@@ -61,17 +60,7 @@ class Watchman:
     def __init__(self, watch: Watch, section: DetectionConfig, declared: WatchConfig) -> None:
         self._watch, self._tick = watch, section.tick
         self._section, self._declared = section, declared
-        bearable = 2 * section.false_alarm_every / section.tick
-        season, learned = section.ticks_a_season, section.ticks_learned
-        drawn = learned // 2  # ticks that make up a column's reference; the others teach how far ticks are from it
-        self._columns = ColumnWatch(
-            {name: watch.numbers[name] for name in declared.columns},
-            drawn,
-            numeric_outcome=watch.task == "regression",
-            centers=watch.centers,
-        )
-        self._levels = _Group(Detectors(Sensitivity(bearable, learned, season)), "both", "metric")
-        self._distances = _Group(Detectors(Sensitivity(bearable, learned - drawn, season)), "up", "column")
+        self._course = self._declared_course()
         grouping = Grouping(section.tick)
         self._limits = limits_of(declared)
         self._streams = StreamWatch(watch.model, [spec_of(one) for one in declared.detectors])
@@ -84,33 +73,86 @@ class Watchman:
     def step(self, tick: Tick) -> Told:
         """Look at the next tick."""
         self._release(tick)
-        number = tick.end // self._tick - 1
         signals = [one for one in tick.signals if not (one.name in _OPERATIONS and one.slice.values)]
-        levels = {
-            (one.slice, one.name): one for one in (*_silence(tick, number), *signals, *self._operations(tick, number))
-        }
-        distances = {
-            (one.slice, one.column): Signal(number, one.slice, one.column, one.value, one.error, one.n, one.n, math.nan)
-            for one in self._columns.look(tick.cells, tick.names)
-        }
+        looked = self._course.look(self._number(tick), self._levels(tick), tick.cells, tick.names)
         findings = [
-            *self._found(self._levels, number, levels),
-            *self._found(self._distances, number, distances),
+            *(finding for one in looked for finding in self._found(one)),
             *limited(self._watch.model, tick.end, self._limits, [(where(one.slice), one) for one in signals]),
             *self._streams.look(tick.end, {one.name: one for one in signals if not one.slice.values}, tick.errors),
         ]
         return Told(findings, self._alerting.step(tick.end, findings))
 
-    def _found(self, group: _Group, number: int, signals: Mapping[Name, Signal]) -> Iterator[Finding]:
-        looked = group.look(number, signals)
-        if looked is None:
-            return
+    @property
+    def awaited(self) -> ReferenceFiles | None:
+        """Files whose ticks have to be handed over (`learn`) before the first step; None if nothing is missing."""
+        reference = self._section.reference_of(self._declared)
+        return reference if self._course.waits and isinstance(reference, ReferenceFiles) else None
+
+    def learn(self, ticks: Sequence[Tick]) -> list[str]:
+        """
+        Learn from the last ticks of files, as many as are to be learned from; return what there is too little of.
+
+        They say what predictions and labels are like, not how many there are, or how long they take.
+
+        Raises
+        ------
+        ValueError
+            If there are none, or none of them has a value of some column.
+        """
+        last = max((self._number(one) for one in ticks if one.versions), default=None)
+        if last is None:
+            raise ValueError(f"no prediction of model {self._watch.model}")
+        whole, first = Slice(self._watch.model, (), ()), last + 1 - self._section.ticks_learned
+        used = [one for one in ticks if first <= self._number(one) <= last]
+        columns = {name: self._watch.numbers[name] for name in self._declared.columns}
+        if missing := absent(columns, [one.cells[whole] for one in used if whole in one.cells]):
+            raise ValueError(f"no value of {', '.join(missing)}, which is watched of model {self._watch.model}")
+        self._course.learn([(self._number(one), self._qualities(one), one.cells, one.names) for one in used])
+        return list(remarks(self._course.watches, whole, self._watch.metrics))
+
+    def _number(self, tick: Tick) -> int:
+        return tick.end // self._tick - 1
+
+    def _levels(self, tick: Tick) -> Signals:
+        """Metrics, traffic, how labels come, and assertions of a tick."""
+        number = self._number(tick)
+        signals = [one for one in tick.signals if not (one.name in _OPERATIONS and one.slice.values)]
+        said = (*self._delays(tick), *self._covered(tick, number), *self._asserted(tick))
+        return {(one.slice, one.name): one for one in (*_silence(tick, number), *signals, *said)}
+
+    def _qualities(self, tick: Tick) -> Signals:
+        """Metrics and assertions of a tick."""
+        metrics = [one for one in tick.signals if one.name not in _OPERATIONS]
+        return {(one.slice, one.name): one for one in (*metrics, *self._asserted(tick))}
+
+    def _declared_course(self) -> Course:
+        reference, ticks = self._section.reference_of(self._declared), self._section.ticks_learned
+        if isinstance(reference, PinnedPeriod):
+            period = reference.ticks(self._tick)
+            return Course(lambda: self._watches(len(period)), span=Span.of(period.start, len(period)))
+        every, waits = ticks if reference == "trailing" else 0, isinstance(reference, ReferenceFiles)
+        return Course(lambda: self._watches(ticks), every=every, waits=waits)
+
+    def _watches(self, learned: int) -> Watches:
+        """Return watches that learn from so many ticks."""
+        section, columns = self._section, {name: self._watch.numbers[name] for name in self._declared.columns}
+        bearable, season = 2 * section.false_alarm_every / section.tick, section.ticks_a_season
+        regression = self._watch.task == "regression"
+        drawn = learned // 2  # ticks that make up a column's reference; the others teach how far ticks are from it
+        return Watches(
+            ColumnWatch(columns, drawn, numeric_outcome=regression, centers=self._watch.centers),
+            SignalGroup(Sensitivity(bearable, learned, season), "both", "metric"),
+            SignalGroup(Sensitivity(bearable, learned - drawn, season), "up", "column"),
+            Least(section.fewest_ticks),
+        )
+
+    def _found(self, looked: Looked) -> Iterator[Finding]:
         worst = self._movers(looked)
         for place, (name, signal) in enumerate(looked.signals):
             yield self._finding(looked, place, name, signal, worst.get(name[1], ()) if not name[0].values else ())
 
     def _finding(
-        self, looked: _Looked, place: int, name: Name, signal: Signal | None, worst: tuple[tuple[Where, float], ...]
+        self, looked: Looked, place: int, name: Name, signal: Signal | None, worst: tuple[tuple[Where, float], ...]
     ) -> Finding:
         looks, (slice_, watch) = looked.looks, name
         onset = self._onset(looks, place)
@@ -138,7 +180,7 @@ class Watchman:
             method=METHOD,
             worst=worst if onset else (),
             release=onset.release if onset else "",
-            moved=self._columns.moved(slice_, watch) if told else (),
+            moved=self._course.watches.columns.moved(slice_, watch) if told else (),
         )
 
     def _onset(self, looks: Looks, place: int) -> _Onset | None:
@@ -150,7 +192,7 @@ class Watchman:
         release = nearest(at, low, high, self._markers, _REACH * self._tick)
         return _Onset(at, low, high, "" if release is None else release.name)
 
-    def _movers(self, looked: _Looked) -> dict[str, tuple[tuple[Where, float], ...]]:
+    def _movers(self, looked: Looked) -> dict[str, tuple[tuple[Where, float], ...]]:
         """For each watch the slices that are farthest from what was expected of them, beyond what chance does."""
         moved: dict[str, list[tuple[float, Where, float]]] = {}
         for place, ((slice_, watch), signal) in enumerate(looked.signals):
@@ -162,13 +204,12 @@ class Watchman:
                 moved.setdefault(watch, []).append((-surely, where(slice_), effect))
         return {watch: tuple((at, effect) for _, at, effect in sorted(some)[:_WORST]) for watch, some in moved.items()}
 
-    def _operations(self, tick: Tick, number: int) -> Iterator[Signal]:
-        """How long labels took to come, how many did, and how many predictions broke each assertion."""
-        yield from self._delays(tick)
-        yield from self._covered(tick, number)
+    def _asserted(self, tick: Tick) -> Iterator[Signal]:
+        """How many predictions broke each assertion."""
+        number, numbers = self._number(tick), self._watch.numbers
         for slice_, entries in tick.cells.items():
             for rule in self._watch.rules if not slice_.values else ():
-                yield from assertion_signal(number, slice_, rule.name, entries, self._watch.numbers[PREFIX + rule.name])
+                yield from assertion_signal(number, slice_, rule.name, entries, numbers[PREFIX + rule.name])
 
     def _delays(self, tick: Tick) -> Iterator[Signal]:
         """How long labels took to come: the mean of the logarithm of seconds."""
@@ -200,16 +241,17 @@ class Watchman:
     def _signature(self) -> list[Any]:
         """What findings must have been made for to be of use, as plain data."""
         rules = [str(rule) for rule in self._watch.rules]
-        return [self._section.model_dump_json(exclude={"models"}), self._declared.model_dump_json(), rules]
+        apart = {"models", "reference"}  # the first ticks go without saying, as they did in earlier snapshots
+        said = [self._section.model_dump_json(exclude=apart), self._declared.model_dump_json(exclude=apart), rules]
+        reference = self._section.reference_of(self._declared)
+        return said if reference == "first" else [*said, written(reference)]
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""
         return {
             "signature": self._signature(),
-            "columns": self._columns.snapshot(),
+            **self._course.snapshot(),
             "coverage": self._coverage.snapshot(),
-            "levels": self._levels.snapshot(),
-            "distances": self._distances.snapshot(),
             "alerting": self._alerting.snapshot(),
             "streams": self._streams.snapshot(),
             "versions": sorted(self._versions),
@@ -225,11 +267,9 @@ class Watchman:
         self._alerting.restore(saved["alerting"])
         if saved["signature"] != self._signature():
             return
-        self._columns.restore(saved["columns"])
+        self._course.restore(saved)
         if "coverage" in saved:  # state of an earlier version has none
             self._coverage.restore(saved["coverage"])
-        self._levels.restore(saved["levels"])
-        self._distances.restore(saved["distances"])
         self._streams.restore(saved["streams"])
         self._versions = set(saved["versions"])
         self._markers = [Marker(time, name) for time, name in saved["markers"]]
@@ -243,53 +283,6 @@ class _Onset:
     low: int
     high: int
     release: str
-
-
-@dataclass(frozen=True)
-class _Looked:
-    """What detectors said of all signals that they know; a signal without data is None."""
-
-    number: int
-    kind: Kind
-    signals: Sequence[tuple[Name, Signal | None]]
-    looks: Looks
-
-
-class _Group:
-    """Signals that share detectors."""
-
-    def __init__(self, detectors: Detectors, sides: Sides, kind: Kind) -> None:
-        self._detectors, self._sides, self._kind = detectors, sides, kind
-        self._names: list[Name] = []
-        self._known: set[Name] = set()
-
-    def look(self, number: int, signals: Mapping[Name, Signal]) -> _Looked | None:
-        """Look at a tick: at every signal that was ever there."""
-        for name in sorted(signals.keys() - self._known):
-            self._add(name)
-        if not self._names:
-            return None
-        held = [signals.get(name) for name in self._names]
-        values = np.array([math.nan if one is None else one.value for one in held])
-        errors = np.array([math.nan if one is None else one.error for one in held])
-        looks = self._detectors.look(number, np.arange(len(held)), values, errors)
-        return _Looked(number, self._kind, list(zip(self._names, held, strict=True)), looks)
-
-    def _add(self, name: Name) -> None:
-        slice_, watch = name
-        self._detectors.row(json.dumps([*slice_, watch]), sides=self._sides)
-        self._names.append(name)
-        self._known.add(name)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as plain data and arrays."""
-        return {"detectors": self._detectors.snapshot(), "names": [[list(of), watch] for of, watch in self._names]}
-
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Replace everything by a snapshot."""
-        self._detectors.restore(saved["detectors"])
-        self._names = [(slice_of(of), watch) for of, watch in saved["names"]]
-        self._known = set(self._names)
 
 
 def _silence(tick: Tick, number: int) -> Iterator[Signal]:
