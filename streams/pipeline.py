@@ -73,7 +73,7 @@ class Upstream:
         self.read += len(block)
         events, rejects = self._intake.admit(block, now, self.watermarks.value())
         if rejects:
-            yield "rejected", rejected_rows(rejects)
+            yield "rejected", rejected_rows(rejects, self.catalog.treatment)
         for batch in events:
             joined = self._intake.join(batch)
             yield from self._sample(joined)
@@ -129,7 +129,7 @@ class Upstream:
         share = self.catalog.config.samples
         chosen = np.sort(joined.rows[sampled(joined.keys, share)])
         if len(chosen):
-            yield "samples", sample_rows(joined.batch, chosen, share)
+            yield "samples", sample_rows(joined.batch, chosen, share, self.catalog.treatment)
 
     def _summarize(self, joined: Joined) -> None:
         for source, rows in joined.changes.items():

@@ -19,6 +19,7 @@ OUTSIDE = {"os", "time", "datetime", "logging", "random", "secrets", "uuid", "pa
 OUTER = {"streams.codecs", "streams.runtime", "streams.sinks", "streams.pipeline", "streams.cli", "streams.demo"}
 OUTER |= {"streams.analyze", "streams.report", "streams.cli_analyze", "streams.cli_experiments", "streams.cli_report"}
 OUTER |= {"streams.cli_plan", "streams.cli_alerts", "streams.alerts", "streams.cli_changes"}
+OUTER |= {"streams.privacy", "streams.cli_privacy"}
 CLOCKS_AND_DICE = {"now", "utcnow", "today", "random", "default_rng"}
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -15,6 +15,7 @@ from streams.config.detection import DetectionConfig, check_detection
 from streams.config.experiments import ExperimentationConfig, check_against_models
 from streams.config.fields import TASKS, Classes, Duration, Horizon, Label, Metrics, Slices, TaskName, Windows
 from streams.config.kafka import KafkaConfig
+from streams.config.privacy import PrivacyConfig
 from streams.config.problems import shown
 from streams.core.metric.registry import default_metrics
 from streams.core.window_spec import DAY, WindowSpec, pane_size
@@ -144,6 +145,9 @@ class Config(BaseModel):
         default_factory=dict, description="Rules that the predictions of a model must keep, by name"
     )
     alerting: AlertingConfig = Field(default_factory=AlertingConfig, description="Where alerts go")
+    privacy: PrivacyConfig = Field(
+        default_factory=PrivacyConfig, description="What becomes of each field before it is stored, and for how long"
+    )
 
     @field_validator("models", mode="before")
     @classmethod

@@ -19,6 +19,7 @@ from streams.core.ids import hash_strings, hash_text
 from streams.core.metric.base import Metric, Task
 from streams.core.metric.layout import Layout, layout
 from streams.core.metric.registry import metric_for
+from streams.core.privacy.plan import landing
 from streams.core.summarize import Terms
 from streams.core.validate import Rules
 from streams.core.window import Horizons
@@ -34,6 +35,7 @@ class Catalog:
         self.tasks: tuple[Task, ...] = tuple(sorted({m.task for m in config.models.values()}))
         self.docket = docket(config)
         self.watches = watches(config)
+        self.treatment = landing(config)
         self.shape = Shape(frozenset(self.tasks), _places(config), self.docket.exposures, bool(self.watches))
         self._seen = 0
         self._model_of_cohort: npt.NDArray[np.int64] = np.empty(0, np.int64)

@@ -8,7 +8,7 @@ import pytest
 from streams.errors import StoreError
 from streams.sinks.clickhouse.store import Store, open_store
 
-ALL = ["001_tables", "002_quality", "003_intake", "004_verdicts", "005_alerts"]
+ALL = ["001_tables", "002_quality", "003_intake", "004_verdicts", "005_alerts", "006_privacy"]
 
 
 def test_migrations_are_applied_once(directory: Path) -> None:
