@@ -37,7 +37,7 @@ models:
   open: {task: multiclass, label_horizon: 1h, metrics: [accuracy], windows: [1h]}
   shown: {task: ranking, label_horizon: 1h, windows: [1h]}
 detection:
-  {tick: 1h, learn: 20h, season: 1h, false_alarm_every: 30d, models: {yes_or_no: {columns: [score, label], slices: [[country]]}}}
+  {tick: 1h, learn: 20h, season: 1h, models: {yes_or_no: {columns: [score, label], slices: [[country]]}}}
 assertions: {low: {model: yes_or_no, expect: score <= 0.1}}
 experimentation: {experiments: {e: {model: yes_or_no, arms: {a: 1, b: 1}}}}
 privacy:

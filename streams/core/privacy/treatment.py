@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,10 @@ import pyarrow as pa
 
 from streams.core.columns import Array, Ints, from_arrow
 from streams.core.privacy.pseudonym import Pseudonyms
-from streams.core.privacy.rule import DROP, KEEP, Rule, Treat, treat_of
+from streams.core.privacy.rule import DROP, HASH, KEEP, Rule, Treat, treat_of
 
 Event = Mapping[str, Any]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _LATEST = 1 << 62  # us; a time beyond makes no sense, and has the key of the first period
 
 
@@ -59,24 +56,28 @@ class Treatment:
             name: {key: treat_of(rule, f"{name}.{key}", pseudonyms) for key, rule in of.keys.items()}
             for name, of in plan.maps.items()
         }
+        # By path only where it matters: a rule that is made for each key of each event costs more than it does.
+        others = {name: of.others for name, of in plan.maps.items() if of.others != HASH}
+        self._other_keys = {name: treat_of(rule, name, pseudonyms) for name, rule in others.items()}
+        self._kept = frozenset(name for name, rule in plan.fields.items() if rule == KEEP)
 
-    def record(self, event: Event) -> dict[str, Any]:
+    def record(self, event: Event, time: int | None = None) -> dict[str, Any]:
         """
         Return what may be stored, or sent, of one event; a field that is dropped is not there.
 
-        The time of the event is in us, or an aware `datetime`.
+        The `time` (us) is needed where `event_time` has another form than microseconds.
         """
-        time = _micros(event.get("event_time"))
+        time = _sensible(event.get("event_time") if time is None else time)
         treated = {}
         for name, value in event.items():
-            kept = value if value is None else self._value(name, value, time)
+            kept = value if value is None or name in self._kept else self._value(name, value, time)
             if kept is not None or value is None:
                 treated[name] = kept
         return treated
 
     def table(self, events: pa.RecordBatch) -> pa.RecordBatch:
         """Return what may be stored of many events, in the same columns; what is dropped is null."""
-        times = np.array([_micros(time) for time in events["event_time"].to_pylist()], np.int64)
+        times = np.array([_sensible(time) for time in events["event_time"].to_pylist()], np.int64)
         columns = [self._column(name, events[name], times) for name in events.schema.names]
         return pa.RecordBatch.from_arrays(columns, schema=events.schema)
 
@@ -95,7 +96,8 @@ class Treatment:
         return self._fields.get(name) or treat_of(self.plan.others, name, self.pseudonyms)
 
     def _of_key(self, name: str, key: str) -> Treat:
-        return self._keys[name].get(key) or treat_of(self.plan.maps[name].others, f"{name}.{key}", self.pseudonyms)
+        found = self._keys[name].get(key) or self._other_keys.get(name)
+        return found or treat_of(self.plan.maps[name].others, f"{name}.{key}", self.pseudonyms)
 
     def _column(self, name: str, column: pa.Array, times: Ints) -> pa.Array:
         if pa.types.is_map(column.type):
@@ -162,7 +164,5 @@ def _mask(column: pa.Array) -> pa.Array | None:
     return column.is_null() if column.null_count else None
 
 
-def _micros(time: Any) -> int:
-    if isinstance(time, datetime) and time.tzinfo is not None:
-        return (time - _EPOCH) // _MICROSECOND
+def _sensible(time: object) -> int:
     return time if isinstance(time, int) and abs(time) < _LATEST else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
@@ -97,13 +96,13 @@ def test_a_plan_that_says_nothing_lets_nothing_pass() -> None:
     assert treatment.record({"attributes": "no map"}) == {}
 
 
-def test_times_of_either_form_have_the_same_key() -> None:
-    """Microseconds and a datetime give one pseudonym; what is no time has the key of the first period."""
+def test_the_time_of_the_event_chooses_the_key() -> None:
+    """It may be given apart; what is no time has the key of the first period."""
     treatment = Treatment(Plan({"unit_id": HASH, "event_time": DROP}), NAMES)
-    time = datetime(2026, 11, 22, tzinfo=UTC)
-    micros = int(time.timestamp()) * 1_000_000
+    seventh = {"unit_id": NAMES.in_period("unit_id", "u", 7)}
 
-    assert treatment.record({"event_time": time, "unit_id": "u"}) == {"unit_id": NAMES.of("unit_id", "u", micros)}
+    assert treatment.record({"event_time": 7_001, "unit_id": "u"}) == seventh
+    assert treatment.record({"event_time": "7 ms", "unit_id": "u"}, 7_001) == seventh
     for senseless in (None, "never", 10**30):
         treated = treatment.record({"event_time": senseless, "unit_id": "u"})
         assert treated["unit_id"] == NAMES.in_period("unit_id", "u", 0)
