@@ -36,9 +36,9 @@ def client_treatment(section: PrivacyConfig | Mapping[str, Any], environ: Mappin
     """
     Return the function that a service applies to each event before it leaves: `treat(event) -> event`.
 
-    It takes the fields of an event as a dictionary and gives them as a new one; the time is in us, or a `datetime` with a
-    zone. What `fields` declares is done, except
-    where `client` says otherwise; nothing else is changed. The pipeline does the same again, which changes nothing.
+    It takes the fields of an event as a dictionary and gives them as a new one; the time is in us, or a `datetime` with
+    a zone. What `fields` declares is done, except where `client` says otherwise; nothing else is changed. The pipeline
+    does the same again, which changes nothing.
 
     Parameters
     ----------

@@ -25,12 +25,13 @@ from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.codecs.write import encode_datums, to_batch
 from streams.config.privacy import PrivacyConfig
 from streams.core.block import EVENT_TYPES, MAX_RECORD_BYTES, EventType
+from streams.core.privacy.rule import KEEP
 from streams.runtime.replay import open_files, replay
 from streams.sinks.clickhouse.store import open_store
 from tests.runtime.story import DAY, START, Event, Tables, config, replayed, story, tables, write_files
 
 FORMATS = ("jsonl", "avro", "parquet")
-KEPT = config().model_copy(update={"privacy": PrivacyConfig(fields={"payload": "keep"})})  # to see them
+KEPT = config().model_copy(update={"privacy": PrivacyConfig(fields={"payload": KEEP})})  # to see them
 NOW = time.time_ns() // 1_000
 NOON = START + DAY // 2
 SYNC = b"s" * SYNC_BYTES

@@ -77,7 +77,7 @@ def forget(store: Store, unit: str, pseudonyms: Pseudonyms | None, requests: Ite
     asked = sorted({*requests, *_requests(store, names)})
     before = {table: _count(store, table, names, asked) for table in _TABLES}
     # The samples last: by them the requests are found again, should this be interrupted.
-    for table in reversed(_TABLES):
+    for table in tuple(_TABLES)[::-1]:
         for condition in _conditions(_TABLES[table], names, asked) if before[table] else ():
             store.delete(table, condition)
     return [Forgotten(table, count, _count(store, table, names, asked)) for table, count in before.items()]

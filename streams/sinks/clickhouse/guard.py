@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 from clickhouse_connect.driver.client import Client
 
+from streams.config.privacy import Retained
 from streams.core.window_spec import format_duration
 
-TIMES: Mapping[str, str] = MappingProxyType(
+TIMES: Mapping[Retained, str] = MappingProxyType(
     {
         "windows": "window_end",
         "samples": "event_time",
@@ -29,7 +30,7 @@ _TTL = re.compile(r" TTL (.+?)(?: SETTINGS .*)?$")
 _SMALLEST = re.compile(r"WHERE \(?n >= (\d+)\)?")
 
 
-def guard(client: Client, retention: Mapping[str, int], smallest_cell: int, *, dry_run: bool) -> list[str]:
+def guard(client: Client, retention: Mapping[Retained, int], smallest_cell: int, *, dry_run: bool) -> list[str]:
     """
     Make the tables and views as declared; `retention` is in us.
 
@@ -43,9 +44,9 @@ def guard(client: Client, retention: Mapping[str, int], smallest_cell: int, *, d
     return done
 
 
-def _retentions(client: Client, retention: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+def _retentions(client: Client, retention: Mapping[Retained, int]) -> Iterator[tuple[str, str]]:
     sql = "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()"
-    engines = dict(client.query(sql).result_rows)
+    engines: dict[str, str] = {row[0]: row[1] for row in client.query(sql).result_rows}
     for table, column in TIMES.items():
         if table not in engines:  # a dry run comes before the tables
             continue

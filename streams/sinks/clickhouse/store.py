@@ -15,6 +15,7 @@ import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from streams.config.privacy import Retained
 from streams.errors import StoreError
 from streams.sinks.clickhouse.dsn import EmbeddedDsn, ServerDsn, parse_dsn
 from streams.sinks.clickhouse.embedded import open_embedded
@@ -71,7 +72,7 @@ class Store:
         with translated(f"migrate {self.name}"):
             return migrate(self._writer, dry_run=dry_run, store=self.name)
 
-    def guard(self, retention: Mapping[str, int], smallest_cell: int, *, dry_run: bool = False) -> list[str]:
+    def guard(self, retention: Mapping[Retained, int], smallest_cell: int, *, dry_run: bool = False) -> list[str]:
         """
         Let each table forget its rows after so long (us), and views show no cell of fewer observations.
 

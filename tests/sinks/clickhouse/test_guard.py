@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from streams.config.privacy import Retained
 from streams.core.window_spec import DAY
 from streams.sinks.clickhouse.guard import TIMES
-from streams.sinks.clickhouse.rows import TableName
 from streams.sinks.clickhouse.store import Store
 from tests.sinks.filled import records, window_row, windows
 
@@ -17,7 +17,7 @@ NOW = datetime.now(UTC)
 QUALITY = "SELECT n FROM quality ORDER BY n"
 
 
-def aged(table: TableName, days: int) -> pa.Table:
+def aged(table: Retained, days: int) -> pa.Table:
     """Return a row of a table that is so many days old."""
     rows = windows(window_row()) if table == "windows" else records()[table]
     time = pa.array([NOW - timedelta(days=days)], pa.timestamp("us", tz="UTC"))
@@ -31,7 +31,7 @@ def count(store: Store, table: str) -> int:
 
 @pytest.mark.parametrize("table", [table for table in TIMES if table != "rejected"])
 @pytest.mark.parametrize(("days", "left"), [(40, 0), (20, 1)])
-def test_rows_that_are_too_old_are_gone(store: Store, table: TableName, days: int, left: int) -> None:
+def test_rows_that_are_too_old_are_gone(store: Store, table: Retained, days: int, left: int) -> None:
     """With a retention of 30 days, a merge leaves no row of 40 days, and leaves one of 20."""
     store.insert(table, aged(table, days))
     store.guard({table: 30 * DAY}, 1)
