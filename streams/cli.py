@@ -24,6 +24,7 @@ from streams.cli_analyze import analyze, power
 from streams.cli_changes import changes
 from streams.cli_experiments import experiment
 from streams.cli_gateway import gateway
+from streams.cli_privacy import forget
 from streams.errors import StreamsError
 
 INTERRUPTED = 130
@@ -73,7 +74,7 @@ def _fail(message: str, code: int) -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.rich_config(help_config={"padding_helptext": (0, 1)})  # no blank line below it: all commands fit a screen
+@click.rich_config(help_config={"padding_usage": (0, 1), "padding_helptext": (0, 1)})  # a screen has 24 lines
 @click.version_option(package_name="streams")
 def cli() -> None:
     """Judges models in production. Exit codes: 0 done, 1 failed, 2 asked wrongly."""
@@ -83,6 +84,7 @@ alerts.add_command(changes)
 cli.add_command(alerts)
 cli.add_command(analyze)
 cli.add_command(experiment)
+cli.add_command(forget)
 cli.add_command(gateway)
 cli.add_command(power)
 
@@ -111,13 +113,15 @@ def demo(directory: Path, share: float) -> None:
 def replay(config_path: Path, dsn: str, as_json: bool, files: tuple[Path, ...]) -> None:
     """Run event files (.avro, .jsonl, .parquet) through the pipeline into a store."""
     from streams.config import load_config  # noqa: PLC0415 - commands load what they need, so that --help is quick
+    from streams.privacy import with_secret  # noqa: PLC0415
     from streams.runtime.replay import open_files, replay  # noqa: PLC0415
     from streams.sinks.clickhouse.store import open_store  # noqa: PLC0415
 
-    config = load_config(config_path)
+    config = with_secret(load_config(config_path), os.environ)
     sources = open_files(files)
     with open_store(dsn) as store, _progress("replay") as progress:
         store.migrate()
+        store.guard(config.privacy.retention, config.privacy.smallest_cell)
         report = replay(config, sources, store, progress)
     if as_json:
         click.echo(json.dumps(report.counts))
@@ -203,15 +207,20 @@ def worker(  # noqa: PLR0913, PLR0917 - an option each
     run_worker(config, os.environ, settings)
 
 
-@cli.command()
+@cli.command(short_help="Create the tables of a store, or bring them up to date.")
 @_store
+@click.option("--config", "config_path", type=_path, help="Keep rows as long as it says, and show no smaller cells.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-def migrate(dsn: str, dry_run: bool) -> None:
-    """Create the tables of a store, or bring them up to date."""
+def migrate(dsn: str, config_path: Path | None, dry_run: bool) -> None:
+    """Create the tables of a store, or bring them up to date; with a configuration, do what `privacy` says as well."""
+    from streams.config import load_config  # noqa: PLC0415
     from streams.sinks.clickhouse.store import open_store  # noqa: PLC0415
 
+    privacy = load_config(config_path).privacy if config_path else None
     with open_store(dsn) as store:
         done = store.migrate(dry_run=dry_run)
+        if privacy is not None:
+            done += store.guard(privacy.retention, privacy.smallest_cell, dry_run=dry_run)
     click.echo("\n".join(done) or "nothing to do")
 
 

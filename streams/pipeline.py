@@ -78,7 +78,7 @@ class Upstream:
         self.read += len(block)
         events, rejects = self._intake.admit(block, now, self.watermarks.value())
         if rejects:
-            yield "rejected", rejected_rows(rejects)
+            yield "rejected", rejected_rows(rejects, self.catalog.treatment)
         for batch in events:
             joined = self._intake.join(batch)
             yield from self._sample(joined)

@@ -20,6 +20,7 @@ OUTER = {"streams.codecs", "streams.runtime", "streams.sinks", "streams.pipeline
 OUTER |= {"streams.analyze", "streams.report", "streams.cli_analyze", "streams.cli_experiments", "streams.cli_report"}
 OUTER |= {"streams.cli_plan", "streams.cli_alerts", "streams.alerts", "streams.cli_changes"}
 OUTER |= {"streams.gateway", "streams.cli_gateway"}
+OUTER |= {"streams.privacy", "streams.cli_privacy"}
 CLOCKS_AND_DICE = {"now", "utcnow", "today", "random", "default_rng"}
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

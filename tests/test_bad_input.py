@@ -23,12 +23,15 @@ from streams.codecs.binary import encode_long
 from streams.codecs.container import MAGIC, SYNC_BYTES
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.codecs.write import encode_datums, to_batch
+from streams.config.privacy import PrivacyConfig
 from streams.core.block import EVENT_TYPES, MAX_RECORD_BYTES, EventType
+from streams.core.privacy.rule import KEEP
 from streams.runtime.replay import open_files, replay
 from streams.sinks.clickhouse.store import open_store
 from tests.runtime.story import DAY, START, Event, Tables, config, replayed, story, tables, write_files
 
 FORMATS = ("jsonl", "avro", "parquet")
+KEPT = config().model_copy(update={"privacy": PrivacyConfig(fields={"payload": KEEP})})  # to see them
 NOW = time.time_ns() // 1_000
 NOON = START + DAY // 2
 SYNC = b"s" * SYNC_BYTES
@@ -73,7 +76,7 @@ def alone(neighbours: list[Event], tmp_path_factory: pytest.TempPathFactory) -> 
 def run(directory: Path, paths: Sequence[Path]) -> Found:
     with open_store(f"chdb:{directory / 'store'}") as store:
         store.migrate()
-        report = replay(config(), open_files(paths), store)
+        report = replay(KEPT, open_files(paths), store)
         sql = "SELECT source, position, type, reason, detail, hex(original) AS original FROM rejected"
         rejected = [{**row, "original": bytes.fromhex(row["original"])} for row in store.query(sql).to_pylist()]
         return Found(report.counts, tables(store), rejected)

@@ -15,6 +15,7 @@ from streams.config.document import read_document
 from streams.config.fields import IN_FILE, TASKS
 from streams.config.kafka import SECRETS_HINT, KafkaConfig
 from streams.config.models import Config, ModelConfig
+from streams.config.privacy import PLACES_HINT, PrivacyConfig
 from streams.config.problems import Problem, Section, describe, shown
 from streams.config.sampling import (
     BudgetConfig,
@@ -38,6 +39,7 @@ _SECTIONS = (
     Section(("detection", "models", None), frozenset(WatchConfig.model_fields), "under a model in `detection`"),
     Section(("detection", "models", None, "limits", None), frozenset(LimitConfig.model_fields), "under `limits`"),
     Section(("detection", "models", None, "detectors", None), frozenset(StreamConfig.model_fields), "in a detector"),
+    Section(("privacy",), frozenset(PrivacyConfig.model_fields), "under `privacy`"),
     Section(("assertions", None), assertion_keys(), "in an assertion"),
     Section(("sampling",), frozenset(SamplingConfig.model_fields), "under `sampling`"),
     Section(("sampling", "models", None), frozenset(ModelSamplingConfig.model_fields), "under a model in `sampling`"),
@@ -49,6 +51,7 @@ _HINTS = {
     "models": "declare at least one model under it",
     "task": f"one of {', '.join(TASKS)}",
     "kafka.password": SECRETS_HINT,
+    "privacy.secret": PLACES_HINT,
 }
 
 
@@ -114,7 +117,15 @@ def json_schema() -> dict[str, Any]:
     model["allOf"] = [_schema_of_task(task) for task in TASKS]
     _write_defaults(schema, Config(models={"m": ModelConfig(name="m", task="none")}))
     _write_defaults(model, ModelConfig(name="m", task="none"))
-    for section in (KafkaConfig(), DetectionConfig(), SamplingConfig(), ReservoirConfig(rows=1), AlertingConfig()):
+    sections = (
+        KafkaConfig(),
+        DetectionConfig(),
+        SamplingConfig(),
+        ReservoirConfig(rows=1),
+        AlertingConfig(),
+        PrivacyConfig(),
+    )
+    for section in sections:
         _write_defaults(schema["$defs"][type(section).__name__], section)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

@@ -26,6 +26,7 @@ from streams.config.fields import (
     Windows,
 )
 from streams.config.kafka import KafkaConfig
+from streams.config.privacy import PrivacyConfig
 from streams.config.problems import shown
 from streams.config.sampling import SamplingConfig, check_sampling
 from streams.core.metric.registry import default_metrics
@@ -191,6 +192,9 @@ class Config(BaseModel):
         default_factory=SamplingConfig, description="Which raw events are kept beside that share, by model"
     )
     alerting: AlertingConfig = Field(default_factory=AlertingConfig, description="Where alerts go")
+    privacy: PrivacyConfig = Field(
+        default_factory=PrivacyConfig, description="What becomes of each field before it is stored, and for how long"
+    )
 
     @field_validator("models", mode="before")
     @classmethod

@@ -41,7 +41,9 @@ class Archive:
             return pa.table({})
         by_table = np.argsort(numbers, kind="stable")
         parts = [self._tables[n][0].take(pa.array(rows[numbers == n])) for n in np.unique(numbers).tolist()]
-        return pa.concat_tables(parts).take(pa.array(np.argsort(by_table)))
+        # Tables from a checkpoint of an earlier version may lack columns, which are null then.
+        together = pa.concat_tables(parts, promote_options="default")
+        return together.take(pa.array(np.argsort(by_table)))
 
     def drop(self, before: int) -> None:
         """Forget the tables whose records are all older than `before`."""

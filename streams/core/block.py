@@ -8,9 +8,9 @@ Times are integer microseconds since the Unix epoch, UTC.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +103,12 @@ MAX_MAP_KEYS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One record that takes no part: why, from where, and its bytes as they came."""
+    """
+    One record that takes no part: why, from where, and its bytes as they came.
+
+    Of a record that was decoded, `fields` are its fields; `column` names the one that is at fault, whose value `detail`
+    quotes, and `says` is the same without the value.
+    """
 
     reason: RejectReason
     detail: str
@@ -111,6 +116,9 @@ class Reject:
     position: int
     original: bytes
     kind: EventType | None = None
+    fields: Mapping[str, Any] | None = None
+    column: str = ""
+    says: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,13 @@ class Batch:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+
+def fields_of(batch: Batch, rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Return the fields of some events, maps as dictionaries."""
+    maps = {field.name for field in batch.table.schema if pa.types.is_map(field.type)}
+    events = batch.table.take(pa.array(rows)).to_pylist()
+    return [{k: dict(v) if k in maps and v is not None else v for k, v in event.items()} for event in events]
 
 
 def latest(batch: Batch) -> int:

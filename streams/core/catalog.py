@@ -20,6 +20,7 @@ from streams.core.maturity.delays import Followed
 from streams.core.metric.base import Metric, Task
 from streams.core.metric.layout import Layout, layout
 from streams.core.metric.registry import metric_for
+from streams.core.privacy.plan import landing
 from streams.core.summarize import Terms
 from streams.core.validate import Rules
 from streams.core.window import Horizons
@@ -35,6 +36,7 @@ class Catalog:
         self.tasks: tuple[Task, ...] = tuple(sorted({m.task for m in config.models.values()}))
         self.docket = docket(config)
         self.watches = watches(config)
+        self.treatment = landing(config)
         self.followed = _followed(config)
         dated = bool(self.watches) or any(one.delays for one in self.followed)
         self.shape = Shape(

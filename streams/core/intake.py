@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from streams.core.archive import Archive
-from streams.core.block import Batch, Block, Reject
+from streams.core.block import Batch, Block, Reject, fields_of
 from streams.core.catalog import Catalog
 from streams.core.columns import Columns, Floats, Hashes, Ints, Mask, from_arrow, length, ordered, take
 from streams.core.flatten import flatten_feedback, flatten_outcomes, flatten_predictions, identify, units_of
@@ -112,16 +112,16 @@ class Intake:
         oldest = self._catalog.oldest(watermark)
         encoded = batch.table["model"].dictionary_encode()
         bounds = np.array([oldest[name] for name in encoded.dictionary.to_pylist()], np.int64)
-        times = from_arrow(batch.table["event_time"])
-        late = times < bounds[from_arrow(encoded.indices)]
+        late = from_arrow(batch.table["event_time"]) < bounds[from_arrow(encoded.indices)]
         if not late.any():
             return batch, []
-        rows = np.flatnonzero(late).tolist()
-        return keep(batch, ~late), [self._late_reject(batch, row, int(times[row]), watermark) for row in rows]
+        found = zip(np.flatnonzero(late).tolist(), fields_of(batch, np.flatnonzero(late)), strict=True)
+        return keep(batch, ~late), [self._late_reject(batch, row, fields, watermark) for row, fields in found]
 
-    def _late_reject(self, batch: Batch, row: int, time: int, watermark: int) -> Reject:
+    def _late_reject(self, batch: Batch, row: int, fields: Mapping[str, Any], watermark: int) -> Reject:
+        place, time = int(batch.positions[row]), fields["event_time"]
         detail = f"event_time={time}: more than its model's label horizon older than the watermark, {watermark}"
-        return Reject("too_late", detail, batch.source, int(batch.positions[row]), batch.original(row), batch.kind)
+        return Reject("too_late", detail, batch.source, place, batch.original(row), batch.kind, fields)
 
     # Events are joined in the order of their request's hash: in that order they are found, compared and held.
 
@@ -185,7 +185,7 @@ class Intake:
         alone = np.flatnonzero((rows["flags"] & MATCHED) == 0)
         rows["ref"] = np.full(length(rows), -1, np.int64)
         if len(alone):
-            texts = record_texts(pick(batch, chosen[alone]))
+            texts = record_texts(pick(batch, chosen[alone]), self._catalog.treatment)
             rows["ref"][alone] = self.archive.keep(texts, int(rows["time"][alone].max()))
         self.joiner.hold(store, rows)
 

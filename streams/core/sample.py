@@ -14,6 +14,7 @@ import pyarrow as pa
 from streams.core.block import Batch
 from streams.core.columns import Array, Floats, Hashes, Ints, Mask, from_arrow
 from streams.core.flatten import request_of
+from streams.core.privacy.treatment import Treatment
 
 TIME = pa.timestamp("us", tz="UTC")
 _MAPS = ("attributes", "features", "assignments")
@@ -30,9 +31,9 @@ def sampled(keys: Hashes, share: float) -> Mask:
     return np.ones(len(keys), np.bool_) if below >= 2**64 else keys < np.uint64(below)
 
 
-def sample_rows(batch: Batch, rows: Ints, share: Floats) -> pa.Table:
-    """Rows of the `samples` table: these events, as JSON, with the joint probability of being there."""
-    table = batch.table.take(pa.array(rows))
+def sample_rows(batch: Batch, rows: Ints, share: Floats, treatment: Treatment) -> pa.Table:
+    """Rows of the `samples` table: these events, treated, as JSON, with the joint probability of being there."""
+    table = treatment.table(batch.table.take(pa.array(rows)))
     absent = pa.nulls(len(table), pa.string()).fill_null("")
     named = batch.kind == "prediction"
     return pa.table(

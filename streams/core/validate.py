@@ -6,14 +6,15 @@ Every check is one mask over the batch; the first check that a record fails name
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streams.core.block import FEEDBACK_KINDS, ROLES, Batch, Reject, RejectReason
+from streams.core.block import FEEDBACK_KINDS, ROLES, Batch, Reject, RejectReason, fields_of
 from streams.core.columns import Floats, Mask, from_arrow
 
 LATEST_TIME = 221_845_392_000_000_000  # 9000-01-01T00:00:00Z; what is later is a unit mistake or a sentinel
@@ -52,13 +53,18 @@ def validate(batch: Batch, rules: Rules) -> tuple[Mask, list[Reject]]:
     good = np.ones(len(batch), np.bool_)
     rejects = []
     for check in _CHECKS[batch.kind](batch.table, rules):
-        for row in np.flatnonzero(check.bad & good).tolist():
-            value = batch.table[check.column][row].as_py()
-            detail = f"{check.column}={_short(value)}: {check.says}"
-            where = int(batch.positions[row])
-            rejects.append(Reject(check.reason, detail, batch.source, where, batch.original(row), batch.kind))
+        bad = np.flatnonzero(check.bad & good)
+        if len(bad):
+            found = zip(bad.tolist(), fields_of(batch, bad), strict=True)
+            rejects += [_reject(batch, row, fields, check) for row, fields in found]
         good &= ~check.bad
     return good, rejects
+
+
+def _reject(batch: Batch, row: int, fields: Mapping[str, Any], check: Check) -> Reject:
+    detail = f"{check.column}={_short(fields[check.column])}: {check.says}"
+    place, original = int(batch.positions[row]), batch.original(row)
+    return Reject(check.reason, detail, batch.source, place, original, batch.kind, fields, check.column, check.says)
 
 
 def _prediction_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:

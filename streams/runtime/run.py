@@ -16,6 +16,7 @@ import uvloop
 from streams.config.kafka import KafkaConfig
 from streams.config.models import Config
 from streams.errors import StoreUnavailable, UsageError
+from streams.privacy import with_secret
 from streams.runtime.app import Options, serve
 from streams.runtime.log import open_log
 from streams.runtime.status import serving
@@ -61,6 +62,7 @@ def run_worker(config: Config, environ: Mapping[str, str], settings: Settings) -
     StreamsError
         It cannot go on; start it again.
     """
+    config = with_secret(config, environ)
     with _leaving_when_told():
         store = _AT_START.call(lambda: _opened(settings.store))
     with store:

@@ -40,8 +40,8 @@ def load(data: bytes, config: Config) -> Pipeline:
 
 
 def fingerprint(config: Config) -> int:
-    """Return a number that changes with the configuration, but for Kafka, samples, experiments and watches."""
+    """Return a number that changes with the configuration, but for Kafka, samples, privacy, experiments and watches."""
     # Without what is as by default: a key that a later version adds must not make every checkpoint worthless.
     # Without samples, experiments and watches, which come and go: what is kept of them says itself which it is of.
-    apart = {"kafka", "idle_timeout", "experimentation", "detection", "assertions", "alerting", "sampling"}
+    apart = {"kafka", "idle_timeout", "experimentation", "detection", "assertions", "alerting", "sampling", "privacy"}
     return hash_text(config.model_dump_json(exclude=apart, exclude_defaults=True))

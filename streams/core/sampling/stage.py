@@ -38,7 +38,9 @@ class Sampling:
         names = [model.name for model in catalog.models]
         self._plans = [plan_of(config.sampling, name, config.samples).share(parts) for name in names]
         self._samplers = [Sampler(plan, lag) for plan in self._plans]
-        self._waiting = {number: WaitingRows(plan) for number, plan in enumerate(self._plans) if plan.waits}
+        self._waiting = {
+            number: WaitingRows(plan, catalog.treatment) for number, plan in enumerate(self._plans) if plan.waits
+        }
 
     def decide(self, table: pa.RecordBatch, places: Ints, cohorts: Ints) -> Floats:
         """Return the probability with which policies keep each prediction, at these places of a table."""
@@ -105,7 +107,7 @@ class Sampling:
         chosen = np.flatnonzero(at_once & kept(uniform, probability))
         chosen = chosen[np.argsort(rows[chosen], kind="stable")]
         if len(chosen):
-            yield sample_rows(batch, rows[chosen], probability[chosen])
+            yield sample_rows(batch, rows[chosen], probability[chosen], self._catalog.treatment)
 
     def release(self, watermark: int) -> Iterator[pa.Table]:
         """Yield what has waited, of hours that the watermark has passed."""

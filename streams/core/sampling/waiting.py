@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from streams.core.block import Batch
 from streams.core.columns import Floats, Ints, from_arrow
+from streams.core.privacy.treatment import Treatment
 from streams.core.sample import TIME, sample_rows
 from streams.core.sampling.landing import Landing
 from streams.core.sampling.plan import Plan
@@ -19,7 +20,8 @@ from streams.core.sampling.uniform import kept
 class WaitingRows:
     """Rows by number, of which a budget and a reservoir keep no more than fits."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, treatment: Treatment) -> None:
+        self._treatment = treatment
         self._landing = Landing(plan)
         self._rows: dict[int, dict[str, Any]] = {}
         self._next = 0
@@ -56,7 +58,7 @@ class WaitingRows:
 
     def _hold(self, batch: Batch, rows: Ints, numbers: Ints) -> None:
         if len(rows):
-            table = sample_rows(batch, rows, np.ones(len(rows)))
+            table = sample_rows(batch, rows, np.ones(len(rows)), self._treatment)
             table = table.set_column(
                 table.schema.get_field_index("event_time"), "event_time", table["event_time"].cast(pa.int64())
             )

@@ -92,6 +92,7 @@ _ORPHANS = _schema(
     "value",
     "kind",
     "revision",  # feedback has none
+    "unit_id",  # outcomes have none
     source=_TEXT,
     position=pa.int64(),
     type=_TEXT,
@@ -103,6 +104,7 @@ _ORPHANS = _schema(
     value=_NUMBER,
     kind=_TEXT,
     revision=pa.int64(),
+    unit_id=_TEXT,
 )
 _INTAKE = _schema(
     "watermark",

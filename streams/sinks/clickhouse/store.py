@@ -15,10 +15,12 @@ import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from streams.config.privacy import Retained
 from streams.errors import StoreError
 from streams.sinks.clickhouse.dsn import EmbeddedDsn, ServerDsn, parse_dsn
 from streams.sinks.clickhouse.embedded import open_embedded
 from streams.sinks.clickhouse.faults import translated
+from streams.sinks.clickhouse.guard import guard
 from streams.sinks.clickhouse.migrate import migrate
 from streams.sinks.clickhouse.results import FORMAT, to_table
 from streams.sinks.clickhouse.retry import ONCE, Retry
@@ -32,6 +34,7 @@ _INSERTING: Settings = {
     "async_insert": 0,  # the answer means that the rows are stored; the server's default may be otherwise
     "max_partitions_per_insert_block": 0,  # no limit: one stray year must not cost its neighbours
 }
+_WAITING: Settings = {"mutations_sync": 2}  # the answer means that it is done, on every replica
 # readonly=2 and not 1: with 1 the connection could not set the limits of a query. It is set once, for the whole
 # connection: on chDB a connection that was set to read only for one call stays so.
 _READING: Settings = {"readonly": 2}
@@ -68,6 +71,32 @@ class Store:
         """
         with translated(f"migrate {self.name}"):
             return migrate(self._writer, dry_run=dry_run, store=self.name)
+
+    def guard(self, retention: Mapping[Retained, int], smallest_cell: int, *, dry_run: bool = False) -> list[str]:
+        """
+        Let each table forget its rows after so long (us), and views show no cell of fewer observations.
+
+        Returns what was done, or with `dry_run` would be; empty when there was nothing to do. It returns when what is
+        too old is on its way out: the engine drops it when it merges.
+
+        Raises
+        ------
+        StoreError, StoreUnavailable
+        """
+        with translated(f"set the retention of {self.name}"):
+            return guard(self._writer, retention, smallest_cell, dry_run=dry_run)
+
+    def delete(self, table: TableName, condition: str) -> None:
+        """
+        Delete the rows that meet a condition, written in SQL; when this returns no query sees them any more.
+
+        Raises
+        ------
+        StoreError, StoreUnavailable
+        """
+        statement = f"ALTER TABLE {table} DELETE WHERE {condition}"
+        with translated(f"forget rows of {table} in {self.name}"):
+            self._writer.command(statement, settings=dict(_WAITING))
 
     def insert(self, table: TableName, batch: pa.Table) -> None:
         """

@@ -17,10 +17,10 @@ def test_no_rows_fit_their_table(name: TableName) -> None:
 
 
 def test_schemas_are_those_of_the_tables(store: Store) -> None:
-    """Names, order and nullability of the Arrow schemas are those that the migrations create."""
+    """Names, order and nullability of the Arrow schemas are those that the migrations create; some the store fills."""
     columns = store.query(
         "SELECT table, name, type LIKE '%Nullable%' AS nullable FROM system.columns "
-        "WHERE database = currentDatabase() ORDER BY table, position"
+        "WHERE database = currentDatabase() AND default_kind != 'MATERIALIZED' ORDER BY table, position"
     ).to_pylist()
 
     for table, schema in SCHEMAS.items():

@@ -1,0 +1,94 @@
+"""What the section `privacy` says of the store: how long tables keep rows, and which cells views do not show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from clickhouse_connect.driver.client import Client
+
+from streams.config.privacy import Retained
+from streams.core.window_spec import format_duration
+
+TIMES: Mapping[Retained, str] = MappingProxyType(
+    {
+        "windows": "window_end",
+        "samples": "event_time",
+        "rejected": "landed",
+        "orphans": "event_time",
+        "verdicts": "tick",
+        "signals": "tick",
+        "alerts": "tick",
+        "deliveries": "at",
+    }
+)
+"""The time by which each table's rows grow old."""
+
+_SECOND = 1_000_000
+_TTL = re.compile(r" TTL (.+?)(?: SETTINGS .*)?$")
+_SMALLEST = re.compile(r"WHERE \(?n >= (\d+)\)?")
+
+
+def guard(client: Client, retention: Mapping[Retained, int], smallest_cell: int, *, dry_run: bool) -> list[str]:
+    """
+    Make the tables and views as declared; `retention` is in us.
+
+    Returns what had to be done, in words.
+    """
+    done = []
+    for said, statement in (*_retentions(client, retention), *_suppression(client, smallest_cell)):
+        done.append(said)
+        if not dry_run:
+            client.command(statement, settings={"mutations_sync": 2})
+    return done
+
+
+def _retentions(client: Client, retention: Mapping[Retained, int]) -> Iterator[tuple[str, str]]:
+    sql = "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()"
+    engines: dict[str, str] = {row[0]: row[1] for row in client.query(sql).result_rows}
+    for table, column in TIMES.items():
+        if table not in engines:  # a dry run comes before the tables
+            continue
+        found = _TTL.search(engines[table])
+        now = found[1] if found else None
+        wanted = (
+            f"toDateTime({column}) + toIntervalSecond({retention[table] // _SECOND})" if table in retention else None
+        )
+        if wanted is not None and wanted != now:
+            said = f"{table}: rows are kept for {format_duration(retention[table])}"
+            yield said, f"ALTER TABLE {table} MODIFY TTL {wanted}"
+        if wanted is None and now is not None:
+            yield f"{table}: rows are kept for ever", f"ALTER TABLE {table} REMOVE TTL"
+
+
+def _suppression(client: Client, smallest_cell: int) -> Iterator[tuple[str, str]]:
+    sql = "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = 'quality'"
+    rows = client.query(sql).result_rows
+    if not rows:
+        return
+    found = _SMALLEST.search(rows[0][0])
+    if (int(found[1]) if found else 1) == smallest_cell:
+        return
+    where = f" WHERE n >= {smallest_cell}" if smallest_cell > 1 else ""
+    yield f"quality: cells of at least {smallest_cell} observations are shown", _QUALITY + where
+
+
+_QUALITY = """
+CREATE OR REPLACE VIEW quality AS
+SELECT
+    model,
+    version,
+    metric,
+    slice,
+    window_start,
+    window_end,
+    value,
+    low,
+    high,
+    n,
+    n_effective,
+    label_coverage,
+    is_final,
+    window
+FROM windows FINAL"""
