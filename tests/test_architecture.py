@@ -18,7 +18,7 @@ ENGINES = {"faust", "aiokafka", "clickhouse_connect", "chdb", "asyncio", "thread
 OUTSIDE = {"os", "time", "datetime", "logging", "random", "secrets", "uuid", "pathlib", "io", "socket", "sys", "shutil"}
 OUTER = {"streams.codecs", "streams.runtime", "streams.sinks", "streams.pipeline", "streams.cli", "streams.demo"}
 OUTER |= {"streams.analyze", "streams.report", "streams.cli_analyze", "streams.cli_experiments", "streams.cli_report"}
-OUTER |= {"streams.cli_plan", "streams.cli_alerts", "streams.alerts", "streams.cli_changes"}
+OUTER |= {"streams.cli_plan", "streams.cli_alerts", "streams.alerts", "streams.cli_changes", "streams.cli_offline"}
 OUTER |= {"streams.gateway", "streams.cli_gateway"}
 CLOCKS_AND_DICE = {"now", "utcnow", "today", "random", "default_rng"}
 
