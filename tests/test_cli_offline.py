@@ -137,7 +137,7 @@ def test_tables(offline: Run) -> None:
     assert any(
         columns(line) == ["2026-01-01", "v2", "70.00", "%", "corrected", "450", "-10.00", "pp"] for line in lines
     )
-    assert "99.1667 % interval" in ran.out
+    assert "99.17 % interval" in ran.out
     assert max(map(len, lines)) <= 80
     assert lines[-1] == "roc_auc of fraud 2026-02-01 v2: not enough evidence (p 1.000 among 6)"
 

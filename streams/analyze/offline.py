@@ -15,6 +15,7 @@ from streams.config.models import ModelConfig
 from streams.config.offline import OfflineConfig, is_share
 from streams.config.problems import unknown
 from streams.core.alert.wording import quoted
+from streams.core.judge.evidence import Interval
 from streams.core.judge.offline import Beside, Measured, Pair, compare
 from streams.core.window_spec import DAY
 from streams.errors import StreamsError, UsageError
@@ -203,7 +204,7 @@ def print_offline(compared: Compared) -> None:
     for model, metric in dict.fromkeys(_subject(line) for line in compared.lines):
         mine = [(line, found) for line, found in both if _subject(line) == (model, metric)]
         console.print(Text(_title(mine[0][0]), style="bold"), soft_wrap=True)
-        frame = table("window", "version", "production", "from", "n", "difference", f"{level:.6g} % interval")
+        frame = table("window", "version", "live", "from", "n", "difference", f"{level:.4g} % interval")
         for line, found in mine:
             frame.add_row(*_cells(line, found))
         console.print(frame, "")
@@ -218,12 +219,9 @@ def _subject(line: Line) -> tuple[str, str]:
 def _title(line: Line) -> str:
     offline, row = line.pair.offline, line.row
     limits = f"{_write(offline.low, line.share)} to {_write(offline.high, line.share)}"
-    margin = (
-        ""
-        if line.declared.margin is None
-        else f", margin {write_number(line.declared.margin, 'difference', line.share)[1:]}"
-    )
-    return f"{row['metric']} of {row['model']}: offline {_write(offline.value, line.share)} ({limits}){margin}"
+    margin = line.declared.margin
+    within = "" if margin is None else f", margin {_move(margin, line.share).removeprefix('+')}"
+    return f"{row['metric']} of {row['model']}: offline {_write(offline.value, line.share)} ({limits}){within}"
 
 
 def _cells(line: Line, found: Beside) -> Sequence[str]:
@@ -233,8 +231,8 @@ def _cells(line: Line, found: Beside) -> Sequence[str]:
         _write(line.pair.production.value, line.share),
         line.basis,
         f"{_n(line):,.0f}",
-        write_number(found.difference, "difference", line.share),
-        write_interval(found.interval, "difference", line.share),
+        _move(found.difference, line.share),
+        _limits(found.interval, line.share),
     )
 
 
@@ -250,6 +248,16 @@ def _answer(line: Line, found: Beside, compared: Compared) -> Text:
 def _when(line: Line) -> str:
     start = line.row["window_start"]
     return f"{start:%Y-%m-%d}" if start.hour == start.minute == start.second == 0 else f"{start:%Y-%m-%d %H:%M:%S}"
+
+
+def _move(number: float, share: bool) -> str:
+    return write_number(number, "difference", share) if share else f"{number:+.3g}"
+
+
+def _limits(interval: Interval, share: bool) -> str:
+    if share or interval == Interval.everything():
+        return write_interval(interval, "difference", share)
+    return f"{_move(interval.low, share)} to {_move(interval.high, share)}"
 
 
 def _write(number: float, share: bool) -> str:
