@@ -24,6 +24,7 @@ from streams.cli_analyze import analyze, power
 from streams.cli_changes import changes
 from streams.cli_experiments import experiment
 from streams.cli_gateway import gateway
+from streams.cli_offline import offline
 from streams.cli_privacy import forget
 from streams.errors import StreamsError
 
@@ -81,6 +82,7 @@ def cli() -> None:
 
 
 alerts.add_command(changes)
+analyze.add_command(offline)
 cli.add_command(alerts)
 cli.add_command(analyze)
 cli.add_command(experiment)

@@ -28,6 +28,7 @@ COMMANDS = (
     "analyze proportions",
     "analyze means",
     "analyze srm",
+    "analyze offline",
     "power",
     "alerts",
     "alerts ack",

@@ -15,6 +15,7 @@ from streams.config.document import read_document
 from streams.config.fields import IN_FILE, TASKS
 from streams.config.kafka import SECRETS_HINT, KafkaConfig
 from streams.config.models import Config, ModelConfig
+from streams.config.offline import OfflineConfig
 from streams.config.privacy import PLACES_HINT, PrivacyConfig
 from streams.config.problems import Problem, Section, describe, shown
 from streams.config.sampling import (
@@ -33,6 +34,7 @@ _SECTIONS = (
     Section((), frozenset(Config.model_fields), "at the top of the file, beside `models`"),
     Section(("kafka",), frozenset(KafkaConfig.model_fields), "under `kafka`"),
     Section(("models", None), frozenset(ModelConfig.model_fields) - {"name"}, "inside a model"),
+    Section(("models", None, "offline", None), frozenset(OfflineConfig.model_fields), "under a metric of `offline`"),
     Section(("alerting",), keys_of(AlertingConfig), "under `alerting`"),
     Section(("alerting", "rules", None), keys_of(RouteRule), "in a rule of `alerting`"),
     Section(("detection",), frozenset(DetectionConfig.model_fields), "under `detection`"),

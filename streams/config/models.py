@@ -26,6 +26,7 @@ from streams.config.fields import (
     Windows,
 )
 from streams.config.kafka import KafkaConfig
+from streams.config.offline import OfflineConfig, check_offline
 from streams.config.privacy import PrivacyConfig
 from streams.config.problems import shown
 from streams.config.sampling import SamplingConfig, check_sampling
@@ -104,6 +105,9 @@ class ModelConfig(BaseModel):
         default_factory=lambda data: default_metrics(data["task"]), description="Metrics for the task"
     )
     labels: LabelsConfig = Field(default_factory=LabelsConfig, description="Labels that come late, or only for some")
+    offline: dict[str, OfflineConfig] = Field(
+        default_factory=dict, description="What an evaluation before production found, by metric"
+    )
     max_groups: int = Field(
         default=1_000, strict=True, ge=1, le=100_000, description="Groups kept apart, over all slices"
     )
@@ -131,6 +135,12 @@ class ModelConfig(BaseModel):
             raise ValueError(
                 f"strata: {shown(list(value.strata))} is none of the model's slices: add it there, or leave it out"
             )
+        return value
+
+    @field_validator("offline")
+    @classmethod
+    def _offline_fits_the_model(cls, value: dict[str, OfflineConfig], info: ValidationInfo) -> dict[str, OfflineConfig]:
+        check_offline(value, info.data.get("task"), info.data.get("metrics"))
         return value
 
     @field_validator("positive", "negative", "threshold", "classes", mode="before")

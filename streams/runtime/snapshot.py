@@ -40,8 +40,9 @@ def load(data: bytes, config: Config) -> Pipeline:
 
 
 def fingerprint(config: Config) -> int:
-    """Return a number that changes with the configuration, but for Kafka, samples, privacy, experiments and watches."""
+    """Return a number that changes with what state depends on: not with Kafka, samples, privacy, or what is watched."""
     # Without what is as by default: a key that a later version adds must not make every checkpoint worthless.
     # Without samples, experiments and watches, which come and go: what is kept of them says itself which it is of.
     apart = {"kafka", "idle_timeout", "experimentation", "detection", "assertions", "alerting", "sampling", "privacy"}
-    return hash_text(config.model_dump_json(exclude=apart, exclude_defaults=True))
+    compared = {"models": {"__all__": {"offline"}}}  # only read beside what is stored
+    return hash_text(config.model_dump_json(exclude={**dict.fromkeys(apart, True), **compared}, exclude_defaults=True))
