@@ -71,7 +71,7 @@ def test_parts_add_up_to_the_whole(given_rows: list[Row]) -> None:
     """Parted by model, or in halves again and again, nothing is lost and nothing comes twice."""
     sums = ColumnSums()
     added(sums, given_rows)
-    whole = {"columns": sums.collect(), "errors": [], "texts": []}
+    whole = {"columns": sums.collect(), "delays": ColumnSums().collect(), "errors": [], "texts": []}
     parts = [of_models(whole, lambda name: name == "m"), of_models(whole, lambda name: name == "n")]
     together, pieces = ColumnSums(), list(parts)
     while pieces:
