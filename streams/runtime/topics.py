@@ -119,7 +119,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         REJECTED,
         *("source/position", 1, 30 * DAY_MS, "delete", "worker: decode and join", ("owners of services",)),
-        "Records that take no part: their bytes as they came, and the reason",
+        "Records that take no part: what may be stored of them, and the reason",
     ),
     # Who works on a partition: the last record. Apart from the state, so that asking where it ends tells all.
     Topic(

@@ -35,7 +35,7 @@ def test_poison_costs_no_neighbour(staged: Stage) -> None:
     worker = staged.start()
     staged.settle(worker)
 
-    rows = staged.query("SELECT source, reason, length(original) AS size FROM rejected FINAL")
+    rows = staged.query("SELECT source, reason, JSONExtractUInt(original, 'bytes') AS size FROM rejected FINAL")
     places = len(EVENT_TOPICS) * PARTITIONS
     of_each = {row["source"]: sorted(r["reason"] for r in rows if r["source"] == row["source"]) for row in rows}
     assert len(of_each) == places
