@@ -154,7 +154,7 @@ EVERY = Design(_all, _all)
 @pytest.mark.parametrize("design", DESIGNS)
 def test_samples_stand_for_all(name: str, design: str) -> None:
     """
-    Weighted sums are unbiased, ratios but for the little that ratios are; 95 % intervals hold the truth as often at least.
+    Weighted sums are unbiased, ratios nearly; 95 % intervals hold the truth at least as often as they say.
 
     More often where errors are looked at in full: a share is then known better than its interval, by Kish's size, says.
     """
