@@ -23,6 +23,7 @@ from streams.core.metric.interval import Z, wilson
 
 Answer = Literal["differs", "agrees", "not enough evidence"]
 
+_EDGE = 1e-9
 _FARTHEST = 37.0  # standard errors: the normal tail beyond is 1e-300
 
 
@@ -65,7 +66,7 @@ class Measured:
         Return a share that is known by its limits at 95 %.
 
         Wilson's limit l solves (value - l)² = z² l (1 - l) / n, which tells n; where the two limits tell two sizes,
-        the smaller counts. Limits at 0 and 1 tell nothing.
+        the smaller counts. Limits within 1e-9 of 0 and 1 tell nothing.
         """
         told = [Z**2 * limit * (1 - limit) / (value - limit) ** 2 for limit in (low, high) if _tells(value, limit)]
         return cls(value, low, high, min(told) if told else None)
@@ -173,4 +174,5 @@ def _wilson(value: float, n: float, z: float) -> tuple[float, float]:
 
 
 def _tells(value: float, limit: float) -> bool:
-    return 0 < limit < 1 and limit != value
+    """Whether a limit is far enough from 0, 1 and the value to tell more than how it was rounded."""
+    return _EDGE < limit < 1 - _EDGE and limit != value

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -65,6 +65,7 @@ def test_p_is_the_level_at_which_the_interval_reaches_zero(one: Measured, other:
 
 
 @given(st.floats(0, 1), st.floats(1, 1e7))
+@example(7.887193470172613e-13, 41543.0)  # whose lower limit is but rounding
 def test_a_share_is_known_by_its_limits(value: float, n: float) -> None:
     """From Wilson's limits at 95 % the limits at any level follow, as from the number of observations."""
     known = Measured.share(value, n)
