@@ -61,11 +61,15 @@ class CurveBook:
         return own if own is not None else self._whole.get(kind)
 
     def shares(self, kind: Kind, cells: Ages, shift: float = 0.0) -> Floats:
-        """Share of each cell that has come, (n,), with curves moved by so many errors; NaN where it is not known."""
-        shares = np.full(len(cells.slice), np.nan)
+        """
+        Share of each cell that has come, (n,), with curves moved by so many errors; NaN where it is not known.
+
+        Of cells that are older than a label may be everything has come, whatever is known of younger ones.
+        """
+        shares = np.where(cells.youngest >= self.followed.horizon, 1.0, np.nan)
         for number, slice_ in enumerate(cells.slices):
             curve = self.curve(slice_, kind)
-            mine = cells.slice == number
+            mine = (cells.slice == number) & np.isnan(shares)
             if curve is not None and mine.any():
                 shares[mine] = curve.shifted(shift).between(cells.youngest[mine], cells.oldest[mine])
         return shares

@@ -130,6 +130,18 @@ def test_small_strata_are_put_together() -> None:
     assert weights.tolist() == [5.0, 7.0, 7.0, 4.0]
 
 
+def test_final_windows_need_no_curve() -> None:
+    """What is final is mature, and both estimates agree, also when there is nothing to draw a curve from any more."""
+    late = prediction("late", START + 60 * DAY, attributes={"c": "a"})
+    events = [*_biased(), {"type": "prediction", **late}]
+    rows = [row for row in _tables(events, 100, delays=True)["windows"] if row["is_final"] and not row["slice"]]
+
+    assert {row["metric"] for row in rows} == {"accuracy", "positive_rate"}
+    for row in rows:
+        assert (row["maturity"], row["corrected"]) == (1, pytest.approx(row["value"]))
+        assert row["corrected_n_effective"] == pytest.approx(row["n_effective"])
+
+
 @pytest.mark.parametrize(
     ("name", "task", "kinds"),
     [
