@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
+import msgspec
+
 from streams.emit.events import Event, Feedback, Prediction
 from streams.emit.packing import Packed, Refusal, pack
 from streams.emit.sampling import recorded
@@ -119,6 +121,7 @@ class BaseEmitter(ABC):
     """What every emitter does alike: let events in, and measure calls of models."""
 
     _share = 1.0
+    _treat: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def recording(self, share: float) -> Self:
         """
@@ -141,6 +144,15 @@ class BaseEmitter(ABC):
     def emit(self, event: Event) -> bool:
         """Take an event, or drop and count it."""
 
+    def treating(self, treat: Callable[[dict[str, Any]], dict[str, Any]]) -> Self:
+        """
+        Let the fields of each event be treated before anything of it is kept; returns this emitter.
+
+        `streams.privacy.client_treatment` gives what the section `privacy` of a configuration declares.
+        """
+        self._treat = treat
+        return self
+
     def _admit(self, event: Event) -> Packed | Refusal | None:
         """
         Let an event in: whatever is to become of it before anything is kept, becomes of it here. Raises nothing.
@@ -148,9 +160,11 @@ class BaseEmitter(ABC):
         None: its request is none of those that are recorded.
         """
         packed = pack(event)
-        if self._share == 1 or isinstance(packed, Refusal):
+        if isinstance(packed, Refusal) or (self._share == 1 and self._treat is None):
             return packed
-        chosen = recorded(event, self._share)
+        chosen = event if self._share == 1 else recorded(event, self._share)
+        if chosen is not None and self._treat is not None:
+            chosen = type(chosen)(**self._treat(msgspec.structs.asdict(chosen)))
         return None if chosen is None else pack(chosen)
 
     def measure(self, model: str, version: str, **fields: Any) -> Call:

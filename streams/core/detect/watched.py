@@ -36,6 +36,9 @@ from streams.core.sample import sampled
 from streams.core.summarize import Summarizer
 from streams.core.watermark import FOREVER
 
+MOST_SILENT = 10_000
+"""Ticks of silence that are looked at one by one: 27 years of days, more than a year of hours."""
+
 _SECOND = 1e6
 _AT_ONCE = 1 << 19  # values that are looked at together: more do not fit into a processor's cache
 
@@ -76,6 +79,7 @@ class Watched:
         self._texts = Texts()
         self._following = Following(watches, tick, self._columns)
         self._next: dict[str, int] = {}
+        self._heard: dict[str, int] = {}
         self._passed = 0
 
     def __bool__(self) -> bool:
@@ -241,15 +245,28 @@ class Watched:
             found[key].names = names
 
     def _in_order(self, found: Mapping[tuple[str, int], _Parts], last: int) -> Iterator[Tick]:
-        """Yield every tick of every model from its first one on: also those in which nothing became known."""
+        """
+        Yield every tick of every model from its first one on: also those in which nothing became known.
+
+        Of a longer silence only so many: what has been silent for that long is told of, and one event of a time long
+        past must not make up every tick since.
+        """
         for watch in self._watches:
             seen = [tick for model, tick in found if model == watch.model and tick >= self._passed]
             first = max(self._next.get(watch.model, min(seen, default=last + 1)), self._passed)
-            for tick in range(first, last + 1):
+            for tick in self._told(watch.model, first, last, sorted(seen)):
                 parts = found.get((watch.model, tick), _Parts())
                 yield parts.tick(watch.model, (tick + 1) * self._tick)
             if first <= last:
                 self._next[watch.model] = last + 1
+
+    def _told(self, model: str, first: int, last: int, heard: Sequence[int]) -> Iterator[int]:
+        """Yield the ticks from the first to the last that are heard of, or no longer silent than is told."""
+        for tick in heard:
+            yield from range(first, min(tick, self._heard.get(model, tick) + MOST_SILENT + 1))
+            yield from range(max(first, tick), tick + 1)
+            self._heard[model], first = tick, max(first, tick + 1)
+        yield from range(first, min(last, self._heard.get(model, last) + MOST_SILENT) + 1)
 
     def _last(self) -> int:
         """The last tick in which a prediction was made: that the events end is no outage, and labels come late."""
@@ -269,6 +286,7 @@ class Watched:
             "errors": self._errors.snapshot(),
             "texts": self._texts.snapshot(),
             "next": dict(self._next),
+            "heard": dict(self._heard),
             "passed": self._passed,
             "followed": self._following.snapshot(),
         }
@@ -283,6 +301,7 @@ class Watched:
         self._columns.restore(saved["columns"])
         self._errors.restore(saved["errors"])
         self._texts.restore(saved["texts"])
+        self._heard = dict(saved["heard"])
         self._next, self._passed = dict(saved["next"]), saved.get("passed", 0)  # earlier snapshots passed nothing over
         self._following.restore(saved["followed"])
 
