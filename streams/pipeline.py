@@ -43,7 +43,7 @@ from streams.sinks.clickhouse.rows import TableName
 
 Rows = Iterator[tuple[TableName, pa.Table]]
 
-_DUPLICATES = ("duplicate_predictions", "duplicate_outcomes", "duplicate_feedback")
+_DUPLICATES = ("duplicate_predictions", "duplicate_outcomes", "duplicate_feedback", "duplicate_summaries")
 _CHANGES_A_CELL = 4  # windows are looked through for final ones when this many changes have come for each cell
 
 
@@ -118,6 +118,7 @@ class Upstream:
             "predictions": intake["prediction"],
             "outcomes": intake["outcome"],
             "feedback": intake["feedback"],
+            "summaries": intake["summary"],
             "joined": join["joined"],
             "waiting": 0,
             "expired": join["expired"],

@@ -29,7 +29,7 @@ from benchmarks.peers.workload import Workload, make_workload
 from deploy.cluster import ROOT, Cluster, WorkerProcess, cluster
 from deploy.kafka.kafka import Broker
 from streams.codecs.wire import END_HEADER
-from streams.runtime.topics import EVENT_TOPICS
+from streams.runtime.topics import EVENT_TOPICS, INPUTS
 
 SHAPES = ((1, 1), (2, 1), (2, 2), (4, 4))  # partitions, workers
 QUICK_SHAPES = ((1, 1), (2, 2))
@@ -123,6 +123,6 @@ async def _load(running: Cluster, work: Workload) -> None:
     await send(running.brokers, f"{prefix}.{EVENT_TOPICS['outcome']}", work.outcomes, running.partitions())
     said = [(END_HEADER, str(int(work.outcomes.times.max())).encode())]
     async with AIOKafkaProducer(bootstrap_servers=running.brokers, acks="all") as producer:
-        for name in EVENT_TOPICS.values():
+        for name in INPUTS:
             for partition in range(running.partitions()):
                 await producer.send_and_wait(f"{prefix}.{name}", None, key=b"end", partition=partition, headers=said)

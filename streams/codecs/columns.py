@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from streams.core.block import SCHEMAS, EventType
 
 DEFAULTS: Mapping[str, str | int | float] = MappingProxyType(
-    {"role": "live", "source": "observed", "revision": 0, "inclusion_probability": 1.0}
+    {"role": "live", "source": "observed", "revision": 0, "inclusion_probability": 1.0, "seconds": 60}
 )
 """What an absent or null field means. Absent maps are empty; every other absent field is null."""
 

@@ -72,7 +72,24 @@ class _Feedback(msgspec.Struct, tag_field="type", tag="feedback", gc=False):
     value: float | None = None
 
 
-_Event = _Prediction | _Outcome | _Feedback
+class _Summary(msgspec.Struct, tag_field="type", tag="summary", gc=False):
+    summary_id: str | None = None
+    event_time: Time = None
+    seconds: Long | None = None
+    model: str | None = None
+    version: str | None = None
+    role: str | None = None
+    attributes: dict[str, str] | None = None
+    n: Long | None = None
+    weight: float | None = None
+    square: float | None = None
+    latency_bin: list[Long] | None = None
+    latency_n: list[Long] | None = None
+    latency_weight: list[float] | None = None
+    latency_square: list[float] | None = None
+
+
+_Event = _Prediction | _Outcome | _Feedback | _Summary
 _KINDS: dict[type, EventType] = dict(zip(get_args(_Event), EVENT_TYPES, strict=True))
 _DECODER = msgspec.json.Decoder(_Event)
 

@@ -2,7 +2,7 @@
 Parquet to blocks: one type of event a file, columns by name, in Avro's rules of resolution.
 
 The type of event is told by a column `type` that is the same in every row, else by what columns there are:
-`feedback_id` makes feedback, `model` predictions, and neither makes outcomes.
+`feedback_id` makes feedback, `summary_id` summaries, `model` predictions, and none of them makes outcomes.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ class ParquetFile:
             if len(found) > 1:
                 raise UsageError(f"{self.name}: column type is {found[0]!r} and {found[1]!r}; write a file for each")
             return self._declared(found[0]) if found else "outcome"
-        return "feedback" if "feedback_id" in names else "prediction" if "model" in names else "outcome"
+        ids: tuple[tuple[EventType, str], ...] = (("feedback", "feedback_id"), ("summary", "summary_id"))
+        named: list[EventType] = [kind for kind, name in ids if name in names]
+        return named[0] if named else "prediction" if "model" in names else "outcome"
 
     def _declared(self, value: object) -> EventType:
         for kind in EVENT_TYPES:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-EventType = Literal["prediction", "outcome", "feedback"]
+EventType = Literal["prediction", "outcome", "feedback", "summary"]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 
 ROLES = ("live", "shadow", "canary")
@@ -79,6 +79,24 @@ SCHEMAS: dict[EventType, pa.Schema] = {
             ("value", pa.float64()),
         ]
     ),
+    "summary": pa.schema(
+        [
+            ("summary_id", pa.string()),
+            ("event_time", pa.int64()),
+            ("seconds", pa.int64()),
+            ("model", pa.string()),
+            ("version", pa.string()),
+            ("role", pa.string()),
+            ("attributes", _STRINGS),
+            ("n", pa.int64()),
+            ("weight", pa.float64()),
+            ("square", pa.float64()),
+            ("latency_bin", pa.list_(pa.int64())),
+            ("latency_n", pa.list_(pa.int64())),
+            ("latency_weight", pa.list_(pa.float64())),
+            ("latency_square", pa.list_(pa.float64())),
+        ]
+    ),
 }
 
 RejectReason = Literal[
@@ -94,7 +112,7 @@ RejectReason = Literal[
     "bad_value",  # NaN or infinite where a number is due, or a feedback kind without the value it needs
     "bad_kind",  # a role or a kind of feedback that is not in the list
     "bad_weight",  # an inclusion probability outside (0, 1]
-    "too_late",  # a prediction older than the watermark by more than its label horizon
+    "too_late",  # a prediction or summary older than the watermark by more than its label horizon
 ]
 
 MAX_RECORD_BYTES = 1 << 20

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streams.core.block import FEEDBACK_KINDS, ROLES
+from streams.core.block import FEEDBACK_KINDS, ROLES, EventType
 from streams.core.columns import Array, Columns, Hashes, Ints, Mask, beside_equal, from_arrow, take
 from streams.core.exposure import Exposures, bucket_of
 from streams.core.groups import MISSING, Groups, combine
@@ -105,6 +105,11 @@ def identify(table: pa.RecordBatch) -> Columns:
 def request_of(table: pa.RecordBatch | pa.Table) -> pa.Array | pa.ChunkedArray:
     """The request that each event belongs to: the one that it names, else its prediction's id; null without either."""
     return pc.coalesce(_named(table["request_id"]), _named(table["prediction_id"]))
+
+
+def key_of(kind: EventType, table: pa.RecordBatch) -> pa.Array:
+    """What the events of a kind are partitioned by: their requests, and summaries, which have none, their own id."""
+    return _named(table["summary_id"]) if kind == "summary" else request_of(table)
 
 
 def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, groups: Groups, shape: Shape) -> Columns:

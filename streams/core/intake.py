@@ -14,13 +14,15 @@ from streams.core.archive import Archive
 from streams.core.block import Batch, Block, Reject, fields_of
 from streams.core.catalog import Catalog
 from streams.core.columns import Columns, Floats, Hashes, Ints, Mask, from_arrow, length, ordered, take
-from streams.core.flatten import flatten_feedback, flatten_outcomes, flatten_predictions, identify, units_of
+from streams.core.flatten import cohorts_of, flatten_feedback, flatten_outcomes, flatten_predictions, identify, units_of
+from streams.core.ids import hash_twice
 from streams.core.join import MATCHED, Joiner, Orphans
 from streams.core.metric.base import Source
 from streams.core.rows import orphan_rows, record_texts
 from streams.core.runs import Runs
 from streams.core.sampling.stage import Sampling
 from streams.core.segment import Rows, Segment, assemble, key_range, pack
+from streams.core.summarized import summarized_rows
 from streams.core.validate import validate
 
 
@@ -65,6 +67,8 @@ class Intake:
 
     def join(self, batch: Batch) -> Joined:
         """Join the events that were not seen before."""
+        if batch.kind == "summary":
+            return self._summaries(batch)
         ids = identify(batch.table)
         joins = {"prediction": self._predictions, "outcome": self._outcomes, "feedback": self._feedback}
         return joins[batch.kind](batch, ids)
@@ -107,7 +111,7 @@ class Intake:
 
     def _refuse_late(self, batch: Batch, watermark: int) -> tuple[Batch, list[Reject]]:
         """Part from predictions that are older than the watermark by more than their horizon: no label can come."""
-        if batch.kind != "prediction":
+        if batch.kind not in ("prediction", "summary"):
             return batch, []
         oldest = self._catalog.oldest(watermark)
         encoded = batch.table["model"].dictionary_encode()
@@ -172,6 +176,17 @@ class Intake:
             return None, None
         cohorts, shares = rows.pop("of"), rows.pop("share")
         return np.where(cohorts < 0, self._catalog.config.samples, shares), cohorts
+
+    def _summaries(self, batch: Batch) -> Joined:
+        key, identity = hash_twice(batch.table["summary_id"])
+        chosen, _ = self._fresh(self.joiner.summaries, key, identity, "duplicate_summaries")
+        if not len(chosen):
+            return Joined(batch, chosen, key[chosen], {})
+        times = from_arrow(batch.table["event_time"])
+        cohort = cohorts_of(batch.table, times, chosen, self._catalog.groups)
+        self.joiner.remember(key[chosen], identity[chosen], cohort, times[chosen])
+        changes = summarized_rows(batch.table, chosen, cohort)
+        return Joined(batch, chosen[:0], key[:0], changes)  # a summary is no event of which there could be a sample
 
     def _fresh(self, store: Runs, key: Hashes, identity: Hashes, repeats: str) -> tuple[Ints, Mask]:
         """Events not seen before, in the order of their keys, and of which of them the request was; counts the rest."""

@@ -38,6 +38,7 @@ LATE = 2  # flag: only predictions whose horizon had passed were found
 _EVENT = {"key": np.uint64, "check": np.uint64, "target": np.uint64, "id": np.uint64, "time": np.int64}
 _REST = {"value": np.float64, "ref": np.int64, "flags": np.uint8}
 OUTCOME = _EVENT | {"revision": np.int64, "label": np.uint64, "weight": np.float64} | _REST
+SUMMARY = {"key": np.uint64, "id": np.uint64, "time": np.int64}  # hashes of its id; until when it may come again
 FEEDBACK = _EVENT | {"kind": np.int8} | _REST
 
 _NOT_WAITED_FOR = 1_024  # rows that may be past their time before the stores are swept
@@ -71,6 +72,7 @@ class Joiner:
         self.predictions = Runs(shape.dtypes())
         self.outcomes = Runs(OUTCOME)
         self.feedback = Runs(FEEDBACK)
+        self.summaries = Runs(SUMMARY)
         self.tally: Counter[str] = Counter()
         self._disorder = disorder
         self._horizon_of = horizon_of
@@ -107,6 +109,11 @@ class Joiner:
         """Hold outcomes or feedback (with `ref`) that have been matched."""
         store.insert(rows)
         self._since_sweep += length(rows)
+
+    def remember(self, key: Hashes, identity: Hashes, cohort: Array, time: Ints) -> None:
+        """Remember new summaries for as long as the same ones may come again: they are no later than predictions."""
+        last = self._last_times({"time": time, "cohort": cohort})
+        self.hold(self.summaries, {"key": key, "id": identity, "time": last})
 
     def match_outcomes(self, rows: Columns, known: Mask) -> Columns:
         """
@@ -164,12 +171,13 @@ class Joiner:
         When the input has ended no prediction can come any more, so that nothing waits for one.
         """
         cut = FOREVER if ended else watermark - self._disorder
-        self.swept = {"predictions": watermark - self._disorder, "outcomes": cut, "feedback": cut}
+        past = watermark - self._disorder
+        self.swept = {"predictions": past, "outcomes": cut, "feedback": cut, "summaries": past}
         self.sweeps += 1
         orphans = _let_go(self.outcomes, cut), _let_go(self.feedback, cut)
         self.tally["orphan_outcomes"] += len(orphans[0].refs)
         self.tally["orphan_feedback"] += len(orphans[1].refs)
-        past = watermark - self._disorder
+        self.summaries.remove(self.summaries.where(lambda rows: rows["time"] < past))
         gone = self.predictions.remove(self.predictions.where(lambda rows: self._last_times(rows) < past))
         self.tally["expired"] += int(((gone["flags"] & LABELLED) == 0).sum())
         self._since_sweep = 0
@@ -187,7 +195,8 @@ class Joiner:
 
     def stores(self) -> dict[str, Runs]:
         """The stores by name."""
-        return {"predictions": self.predictions, "outcomes": self.outcomes, "feedback": self.feedback}
+        stores = {"predictions": self.predictions, "outcomes": self.outcomes, "feedback": self.feedback}
+        return stores | {"summaries": self.summaries}
 
     def head(self) -> dict[str, Any]:
         """Everything but the rows, as plain data."""
@@ -196,7 +205,7 @@ class Joiner:
 
     def restore(self, head: Mapping[str, Any], rows: Mapping[str, Columns], swept: Mapping[str, Mask]) -> None:
         """Replace everything; of the rows that the mask of their store names, the last sweep has let go of some."""
-        self.tally, self.swept, self.sweeps = Counter(head["tally"]), dict(head["swept"]), head["sweeps"]
+        self.tally, self.swept, self.sweeps = Counter(head["tally"]), self.swept | head["swept"], head["sweeps"]
         self._since_sweep, self.watermark = head["since_sweep"], head["watermark"]
         for name, store in self.stores().items():
             held = rows[name]

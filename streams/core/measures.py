@@ -41,7 +41,11 @@ class Measures:
         return sum(len(s.panes.cells) for s in self._summarizers.values())
 
     def add(self, source: Source, rows: Columns) -> None:
-        """Summarize changes of one source; those that say how long an answer took, as timing too."""
+        """
+        Summarize changes of one source; those that say how long an answer took, as timing too.
+
+        Summaries of a service's own, of "summary" and "timing", are of no arm of an experiment.
+        """
         self._add(source, rows)
         timing = _timing(source, rows)
         if length(timing):
@@ -142,7 +146,7 @@ class Measures:
         self.delays.restore(saved["delays"])
 
     def _read(self, source: Source, task: Task, rows: Columns) -> Changes:
-        if source == "traffic":
+        if source in ("traffic", "summary"):
             return traffic_changes(rows)
         if source == "timing":
             return timing_changes(rows)

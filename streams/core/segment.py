@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from streams.core.archive import Archive
 from streams.core.cohorts import adopted, named
-from streams.core.columns import Columns, Ints, Mask, concat, length, take
+from streams.core.columns import Columns, Ints, Mask, concat, empty, length, take
 from streams.core.exposure import Exposures
 from streams.core.groups import Groups
-from streams.core.join import MATCHED
+from streams.core.join import MATCHED, SUMMARY
 from streams.core.runs import KEY
 
 BUCKETS = 256
@@ -30,7 +30,7 @@ _BUCKET_SHIFT = np.uint64(56)
 _EVENTS = ("outcomes", "feedback")
 
 Rows = dict[str, Columns]
-"""Rows of the join by the name of their store: predictions, outcomes, feedback."""
+"""Rows of the join by the name of their store: predictions, outcomes, feedback, summaries."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def pack(rows: Rows, groups: Groups, archive: Archive, exposures: Exposures | No
     """Return rows as a segment's content; the texts of events that may become orphans go with them."""
     predictions = rows["predictions"]
     packed: dict[str, Any] = {"predictions": predictions, "cohorts": named(groups, predictions["cohort"])}
+    packed["summaries"] = rows["summaries"]
     if exposures is not None:
         packed["arms"] = exposures.layout()
     for store in _EVENTS:
@@ -66,7 +67,7 @@ def assemble(
     """
     Put segments together: of each row what was written last.
 
-    Returns the rows of each store (those of predictions, outcomes and feedback), and the sequence that each comes from.
+    Returns the rows of each store (those of the join), and the sequence that each comes from.
     Texts go into the archive, cohorts into the registry.
     """
     bases = np.full(BUCKETS, -1, np.int64)
@@ -76,7 +77,7 @@ def assemble(
     unpacked = [(segment, _unpack(segment.content, groups, archive, exposures)) for segment in segments]
     rows: Rows = {}
     sequences: dict[str, Ints] = {}
-    for store in ("predictions", *_EVENTS):
+    for store in ("predictions", *_EVENTS, "summaries"):
         parts = [_placed(segment, content[store], bases) for segment, content in unpacked]
         rows[store], sequences[store] = _newest(concat(parts))
     return rows, sequences
@@ -86,6 +87,7 @@ def _unpack(content: Mapping[str, Any], groups: Groups, archive: Archive, exposu
     here = adopted(groups, content["cohorts"])
     predictions = _exposed(content["predictions"], content.get("arms"), exposures)
     rows: Rows = {"predictions": predictions | {"cohort": here[predictions["cohort"]].astype(np.int32)}}
+    rows["summaries"] = content.get("summaries", empty(SUMMARY))  # a release without them wrote none
     for store in _EVENTS:
         events = dict(content[store])
         events["ref"] = np.full(length(events), -1, np.int64)

@@ -6,7 +6,7 @@ Every check is one mask over the batch; the first check that a record fails name
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streams.core.block import FEEDBACK_KINDS, ROLES, Batch, Reject, RejectReason, fields_of
+from streams.core.block import FEEDBACK_KINDS, ROLES, Batch, EventType, Reject, RejectReason, fields_of
 from streams.core.columns import Floats, Mask, from_arrow
+from streams.core.latency import LAST_BIN
 
 LATEST_TIME = 221_845_392_000_000_000  # 9000-01-01T00:00:00Z; what is later is a unit mistake or a sentinel
+LARGEST_COUNT = 10**15  # of one summary: thirty thousand years of a thousand a second
+LONGEST_SUMMARY = 3_600  # seconds
 SMALLEST_PROBABILITY = 1e-9  # what is recorded less than once in a thousand million can tell nothing, only drown
 
 
@@ -117,7 +120,68 @@ def _feedback_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
     yield Check("bad_value", negative, "value", "a latency is a number of milliseconds, not negative")
 
 
-_CHECKS = {"prediction": _prediction_checks, "outcome": _outcome_checks, "feedback": _feedback_checks}
+def _summary_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
+    yield Check("missing_id", _blank(table["summary_id"]), "summary_id", "a summary needs an id")
+    yield Check("missing_id", _blank(table["version"]), "version", "a summary needs its model's version")
+    yield from _time_checks(table, rules)
+    seconds = from_arrow(table["seconds"])
+    long = (seconds < 1) | (seconds > LONGEST_SUMMARY)
+    yield Check("bad_value", long, "seconds", f"must be from 1 to {LONGEST_SUMMARY}")
+    inside = from_arrow(table["event_time"].fill_null(0)) % (np.where(long, 1, seconds) * 1_000_000) != 0
+    yield Check("bad_time", inside, "event_time", "must be a multiple of the summary's seconds: when it begins")
+    yield Check("unknown_model", ~_is_in(table["model"], rules.models), "model", "not a model of the configuration")
+    yield Check("bad_kind", ~_is_in(table["role"], ROLES), "role", f"must be one of {', '.join(ROLES)}")
+    yield Check("bad_value", _no_count(table["n"]), "n", f"must be a whole number, 0 to {LARGEST_COUNT:g}")
+    for name in ("weight", "square"):
+        yield Check("bad_value", _no_sum(table[name]), name, f"must be a number, at most {LARGEST_COUNT:g} either way")
+    for name, wrong in _LATENCY_SUMS.items():
+        bad = _uneven(table[name], table["latency_bin"]) | _any_of(table[name], wrong)
+        yield Check("bad_value", bad, name, f"must have a number a bin, which are 0 to {LAST_BIN}, in bounds")
+
+
+def _no_count(column: pa.Array) -> Mask:
+    count = from_arrow(column.fill_null(-1))
+    return (count < 0) | (count > LARGEST_COUNT)
+
+
+def _no_sum(column: pa.Array) -> Mask:
+    total = from_arrow(column.fill_null(np.nan))
+    return ~(np.abs(total) <= LARGEST_COUNT)
+
+
+def _no_bin(column: pa.Array) -> Mask:
+    number = from_arrow(column.fill_null(-1))
+    return (number < 0) | (number > LAST_BIN)
+
+
+_LATENCY_SUMS: Mapping[str, Callable[[pa.Array], Mask]] = {
+    "latency_bin": _no_bin,
+    "latency_n": _no_count,
+    "latency_weight": _no_sum,
+    "latency_square": _no_sum,
+}
+
+
+def _uneven(lists: pa.Array, others: pa.Array) -> Mask:
+    """Mask of the rows whose lists are of two lengths; null is of none."""
+    one, other = (from_arrow(pc.list_value_length(column).fill_null(0)) for column in (lists, others))
+    uneven: Mask = one != other
+    return uneven
+
+
+def _any_of(lists: pa.Array, wrong: Callable[[pa.Array], Mask]) -> Mask:
+    """Mask of the rows with an item that is wrong."""
+    found = np.zeros(len(lists), np.bool_)
+    found[from_arrow(pc.list_parent_indices(lists))[wrong(lists.flatten())]] = True
+    return found
+
+
+_CHECKS: Mapping[EventType, Callable[[pa.RecordBatch, Rules], Iterator[Check]]] = {
+    "prediction": _prediction_checks,
+    "outcome": _outcome_checks,
+    "feedback": _feedback_checks,
+    "summary": _summary_checks,
+}
 
 
 def _time_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:

@@ -30,11 +30,11 @@ from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.codecs.wire import END_HEADER
 from streams.codecs.write import encode_messages
 from streams.config.kafka import KafkaConfig
-from streams.core.block import EVENT_TYPES, Batch, Block, EventType
-from streams.core.flatten import request_of
+from streams.core.block import Batch, Block, EventType
+from streams.core.flatten import key_of
 from streams.errors import StreamsError, UsageError
 from streams.runtime.kafka import KafkaUnavailable, client_settings, connected, partitions_of
-from streams.runtime.topics import EVENT_TOPICS, administrating, describe, wanted
+from streams.runtime.topics import EVENT_TOPICS, INPUTS, administrating, describe, wanted
 
 BATCH_BYTES = 256 << 10
 MAX_UNCONFIRMED = 64  # batches; bounds what is in memory while a broker is slow
@@ -121,7 +121,7 @@ async def _emit(
 ) -> EmitReport:
     partitions = await _partitions(kafka, environ, patience)
     registry = SchemaRegistry.load(default_schema_dir())
-    report = EmitReport({f"{kafka.prefix}.{EVENT_TOPICS[kind]}": 0 for kind in EVENT_TYPES})
+    report = EmitReport({f"{kafka.prefix}.{topic}": 0 for topic in INPUTS})
     options = {"acks": "all", "enable_idempotence": True, "compression_type": "zstd", "max_batch_size": BATCH_BYTES}
     request_ms = int(patience * 1_000)
     producer = AIOKafkaProducer(**client_settings(kafka, environ), **options, request_timeout_ms=request_ms)
@@ -145,14 +145,14 @@ async def _emit(
 async def _end_inputs(producer: AIOKafkaProducer, prefix: str, partitions: int, latest: int) -> None:
     """Write the record that ends an input into each partition, and wait until all are confirmed."""
     headers = [(END_HEADER, str(latest).encode())]
-    parts = [(f"{prefix}.{topic}", partition) for topic in EVENT_TOPICS.values() for partition in range(partitions)]
+    parts = [(f"{prefix}.{topic}", partition) for topic in INPUTS for partition in range(partitions)]
     sent = [await producer.send(topic, None, b"end", partition=part, headers=headers) for topic, part in parts]
     await asyncio.gather(*sent)
 
 
 async def _partitions(kafka: KafkaConfig, environ: Mapping[str, str], patience: float) -> int:
     """Return how many partitions the topics have; they must be there, and have equally many."""
-    names = [f"{kafka.prefix}.{topic}" for topic in EVENT_TOPICS.values()]
+    names = [f"{kafka.prefix}.{topic}" for topic in INPUTS]
     want = [topic for topic in wanted(kafka) if topic.name in names]
     async with administrating(kafka, environ, patience) as admin:
         found = {topic.name: topic.partitions for topic in await describe(admin, want)}
@@ -189,8 +189,8 @@ def records_of(batch: Batch, partitions: int, registry: SchemaRegistry, report: 
 
 
 def keys_of(batch: Batch) -> pa.BinaryArray:
-    """Keys of a batch, in UTF-8: `request_id`, where that is absent or empty `prediction_id`; null without either."""
-    return request_of(batch.table).cast(pa.binary())
+    """Keys of a batch, in UTF-8, as `streams.core.flatten.key_of` has them; null where a record has none."""
+    return key_of(batch.kind, batch.table).cast(pa.binary())
 
 
 def _unfit(batch: Batch, keys: pa.BinaryArray, registry: SchemaRegistry) -> npt.NDArray[np.bool_]:
@@ -208,7 +208,8 @@ def _required(kind: EventType, registry: SchemaRegistry) -> list[str]:
 def _why(batch: Batch, keys: pa.BinaryArray, registry: SchemaRegistry, row: int) -> str:
     """Say why a row cannot be a message."""
     if not keys[row].is_valid:
-        return f"missing_id: the {batch.kind} has neither request_id nor prediction_id"
+        ids = "no summary_id" if batch.kind == "summary" else "neither request_id nor prediction_id"
+        return f"missing_id: the {batch.kind} has {ids}"
     absent = [name for name in _required(batch.kind, registry) if not batch.table[name][row].is_valid]
     return f"the {batch.kind} needs {', '.join(absent)}, absent here"
 

@@ -25,8 +25,16 @@ from streams.runtime.kafka import FIRST_BACKOFF, KafkaUnavailable, client_settin
 Cleanup = Literal["delete", "compact"]
 
 DAY_MS = 86_400_000
-EVENT_TOPICS: Mapping[EventType, str] = {"prediction": "predictions", "outcome": "outcomes", "feedback": "feedback"}
+EVENT_TOPICS: Mapping[EventType, str] = {
+    "prediction": "predictions",
+    "outcome": "outcomes",
+    "feedback": "feedback",
+    "summary": "predictions",  # what a service says of its predictions has one order, and one watermark
+}
 """Name of the topic, behind the prefix, of each type of event."""
+
+INPUTS: tuple[str, ...] = tuple(dict.fromkeys(EVENT_TOPICS.values()))
+"""Names of the topics that have events, behind the prefix."""
 
 SUMMARIES, CLAIMS, CHECKPOINTS = "summaries", "claims", "checkpoints"
 """Names of the topics that workers write for workers, behind the prefix."""
@@ -77,7 +85,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         EVENT_TOPICS["prediction"],
         *("request_id", "shared", 90 * DAY_MS, "delete", "services, `streams emit`", ("worker",)),
-        "What models answered; kept for long enough to start again from the beginning of a label horizon",
+        "What models answered, also summed; kept for long enough to start again from the beginning of a label horizon",
     ),
     Topic(
         EVENT_TOPICS["outcome"],

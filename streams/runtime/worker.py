@@ -32,7 +32,7 @@ from streams.runtime.notices import notice_records
 from streams.runtime.part import Part, dead_letters
 from streams.runtime.references import learn_references
 from streams.runtime.snapshot import fingerprint
-from streams.runtime.topics import ALERTS, CHECKPOINTS, CLAIMS, EVENT_TOPICS, REJECTED, SUMMARIES, VERDICTS
+from streams.runtime.topics import ALERTS, CHECKPOINTS, CLAIMS, INPUTS, REJECTED, SUMMARIES, VERDICTS
 from streams.runtime.transport import Fetch
 from streams.runtime.verdicts import verdict_records
 from streams.runtime.windowing import Windowing
@@ -103,7 +103,7 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         prefix = config.kafka.prefix
-        self.inputs = tuple(f"{prefix}.{name}" for name in EVENT_TOPICS.values())
+        self.inputs = tuple(f"{prefix}.{name}" for name in INPUTS)
         self.topics = (*self.inputs, f"{prefix}.{SUMMARIES}")
         self.parts: dict[int, Part] = {}
         self.writer = writer

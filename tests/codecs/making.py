@@ -33,6 +33,7 @@ OUTCOMES: list[Row] = [
 
 _INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 _NULLABLE = {"request_id", "prediction_id", "unit_id", "score", "label", "ranking", "latency_ms", "value"}
+_NULLABLE |= {"latency_bin", "latency_n", "latency_weight", "latency_square"}
 
 
 @cache
@@ -77,7 +78,7 @@ def _values(field: pa.Field) -> st.SearchStrategy[Any]:
         items: st.SearchStrategy[Any] = st.text(max_size=3) if pa.types.is_string(kind.item_type) else st.floats()
         return st.dictionaries(st.text(max_size=3), items, max_size=3)
     if pa.types.is_list(kind):
-        return st.lists(st.text(max_size=3), max_size=3)
+        return st.lists(_values(kind.value_field), max_size=3)
     if pa.types.is_string(kind):
         return st.text(max_size=5)
     return _INT64 if pa.types.is_int64(kind) else st.floats()

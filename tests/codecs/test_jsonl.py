@@ -63,9 +63,12 @@ def test_what_is_absent_or_null_has_its_default(kind: EventType) -> None:
     given_values = {name: value for name, value in rows[0].items() if value is not None}
     expected: dict[str, Row] = {"prediction": {"role": "live", "attributes": [], "features": [], "assignments": []}}
     expected |= {"outcome": {"source": "observed", "revision": 0}}
+    expected |= {"summary": {"seconds": 60, "role": "live", "attributes": []}}
+    for sampled in ("prediction", "outcome"):
+        expected[sampled]["inclusion_probability"] = 1.0
 
     assert rows[0] == rows[1]
-    assert given_values == expected.get(kind, {}) | ({} if kind == "feedback" else {"inclusion_probability": 1.0})
+    assert given_values == expected.get(kind, {})
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 from streams.core.archive import Archive
-from streams.core.columns import Columns, Ints, Mask, length, take
+from streams.core.columns import Columns, Ints, Mask, empty, length, take
 from streams.core.groups import Groups, SlicePlan
-from streams.core.join import FEEDBACK, MATCHED, OUTCOME
+from streams.core.join import FEEDBACK, MATCHED, OUTCOME, SUMMARY
 from streams.core.runs import Runs
 from streams.core.segment import BUCKETS, EVERY_BUCKET, Segment, assemble, key_range, pack
 from streams.runtime.joining import Piece, _needed
@@ -107,7 +107,7 @@ class Desk:
 
     def _written(self, buckets: range, rows: dict[str, Columns]) -> None:
         piece = Piece(f"{self.sequence}/{buckets}", self.sequence, buckets.start, buckets.stop, 0)
-        content = pack(rows, self.groups, self.archive)
+        content = pack(rows | {"summaries": empty(SUMMARY)}, self.groups, self.archive)
         self.segments.append((piece, Segment(self.sequence, buckets, content)))
 
 
@@ -122,6 +122,7 @@ def read_back(desk: Desk) -> Model:
     segments = [segment for _, segment in desk.segments]
     desk.rng.shuffle(segments)
     rows, sequences = assemble(segments, groups, archive)
+    assert not length(rows.pop("summaries"))
     found: Model = {}
     for name, columns in rows.items():
         assert (columns["key"][1:] >= columns["key"][:-1]).all()

@@ -30,6 +30,19 @@ GOOD: dict[EventType, Event] = {
     "prediction": {"prediction_id": "p", "event_time": 5, "model": "fraud", "version": "1", "score": 0.5, "label": "1"},
     "outcome": {"request_id": "r", "event_time": 5, "label": "1", "value": 2.5, "revision": 3},
     "feedback": {"feedback_id": "f", "request_id": "r", "event_time": 5, "kind": "click"},
+    "summary": {
+        "summary_id": "s",
+        "event_time": 120_000_000,
+        "model": "fraud",
+        "version": "1",
+        "n": 3,
+        "weight": -2.5,
+        "square": 1e15,
+        "latency_bin": [0, 36_000],
+        "latency_n": [3, 0],
+        "latency_weight": [0.5, -1e15],
+        "latency_square": [2.0, 1e15],
+    },
 }
 TIMES: list[tuple[Event, str]] = [
     ({"event_time": None}, "bad_time"),
@@ -86,6 +99,26 @@ BAD: dict[EventType, list[tuple[Event, str]]] = {
         ({"kind": "rating"}, "bad_value"),
         ({"kind": "latency"}, "bad_value"),
     ],
+    "summary": [
+        *TIMES,
+        ({"event_time": 120_000_001}, "bad_time"),
+        ({"event_time": 90_000_000}, "bad_time"),
+        *(({"seconds": seconds}, "bad_value") for seconds in (0, -60, 3_601)),
+        ({"summary_id": None}, "missing_id"),
+        ({"summary_id": ""}, "missing_id"),
+        ({"version": ""}, "missing_id"),
+        ({"model": "frauds"}, "unknown_model"),
+        ({"role": "boss"}, "bad_kind"),
+        *(({"n": n}, "bad_value") for n in (None, -1, 10**15 + 1)),
+        *(({name: x}, "bad_value") for name in ("weight", "square") for x in (None, math.nan, math.inf, -1.1e15)),
+        *(({"latency_bin": bins}, "bad_value") for bins in (None, [0], [0, -1], [36_001, 0], [0, None])),
+        *(({"latency_n": each}, "bad_value") for each in (None, [], [3], [3, -1], [1, 2, 3], [3, None])),
+        *(
+            ({name: each}, "bad_value")
+            for name in ("latency_weight", "latency_square")
+            for each in (None, [1.0], [1.0, math.nan], [-1e16, 1.0], [1.0, None])
+        ),
+    ],
 }
 FINE: dict[EventType, list[Event]] = {
     "prediction": [
@@ -109,6 +142,14 @@ FINE: dict[EventType, list[Event]] = {
         *({"kind": kind, "value": 1.0} for kind in FEEDBACK_KINDS),
         {"request_id": None, "prediction_id": "p"},
         {"value": None},
+    ],
+    "summary": [
+        *({"role": role} for role in ROLES),
+        *({"seconds": seconds, "event_time": 3_600_000_000} for seconds in (None, 1, 3_600)),
+        {"n": 0, "weight": 0.0, "square": 0.0},
+        {"n": 10**15, "weight": -1e15, "square": -1e15},
+        dict.fromkeys(("latency_bin", "latency_n", "latency_weight", "latency_square")),
+        {name: [] for name in ("latency_bin", "latency_n", "latency_weight", "latency_square")},
     ],
 }
 CASES = [(kind, change, reason) for kind in EVENT_TYPES for change, reason in BAD[kind]]

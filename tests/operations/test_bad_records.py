@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.codecs.wire import END_HEADER
-from streams.runtime.topics import EVENT_TOPICS
+from streams.runtime.topics import INPUTS
 from tests.operations.stage import PARTITIONS, Sent, Stage, pairs
 
 GARBAGE = b"\x17\x03 no Avro at all"
@@ -23,7 +23,7 @@ POISON = {
 
 def everywhere(value: bytes | None) -> list[Sent]:
     """Return records of this value for every partition of every topic of events."""
-    return [(topic, number, value, ()) for topic in EVENT_TOPICS.values() for number in range(PARTITIONS)]
+    return [(topic, number, value, ()) for topic in INPUTS for number in range(PARTITIONS)]
 
 
 def test_poison_costs_no_neighbour(staged: Stage) -> None:
@@ -36,7 +36,7 @@ def test_poison_costs_no_neighbour(staged: Stage) -> None:
     staged.settle(worker)
 
     rows = staged.query("SELECT source, reason, JSONExtractUInt(original, 'bytes') AS size FROM rejected FINAL")
-    places = len(EVENT_TOPICS) * PARTITIONS
+    places = len(INPUTS) * PARTITIONS
     of_each = {row["source"]: sorted(r["reason"] for r in rows if r["source"] == row["source"]) for row in rows}
     assert len(of_each) == places
     assert all(reasons == sorted(POISON.values()) for reasons in of_each.values())

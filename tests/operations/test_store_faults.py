@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.clickhouse.relay import BREAK, Fault, Refusal
-from streams.runtime.topics import EVENT_TOPICS
+from streams.runtime.topics import INPUTS
 from tests.operations.stage import PARTITIONS, Stage, code_of, metric, pairs, python, wait
 
 ROW, BLOCK, LIMIT = 1_000, 10, 20_000  # bytes of a record, records of a block, bytes that may gather
@@ -61,7 +61,7 @@ def test_a_user_who_may_not_write(staged: Stage) -> None:
 def test_an_outage_costs_bounded_memory(staged: Stage) -> None:
     """While the store is away reading stops once enough has gathered, the watchdog is patient, and nothing is lost."""
     staged.store.outage = BREAK
-    garbage = [(topic, n % PARTITIONS, bytes([n]) * ROW, ()) for n in range(100) for topic in EVENT_TOPICS.values()]
+    garbage = [(topic, n % PARTITIONS, bytes([n]) * ROW, ()) for n in range(100) for topic in INPUTS]
     staged.send(garbage)
     staged.emit(pairs("fraud", 40), end=True)
 

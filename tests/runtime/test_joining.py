@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from streams.runtime import joining as module
 from streams.runtime.checkpoint import TakenOver
 from streams.runtime.joining import Message
 from streams.runtime.packing import encode
-from tests.runtime.parts import Bench, header, outcome, prediction
+from tests.runtime.parts import Bench, at, header, outcome, prediction, show
 
 CITIES = tuple("abcdefgh")
 
@@ -59,6 +60,35 @@ def test_the_end_of_all_topics_lets_go_of_what_waits() -> None:
         assert (joining.ended, [row["reason"] for row in after["orphans"]]) == (True, ["unmatched"])
         assert joining.upstream.tallies()["orphan"] == 1
         assert list(joining.positions.values()) == [2, 3, 1]
+
+    asyncio.run(run())
+
+
+def summary(number: int, hour: float, n: int) -> dict[str, Any]:
+    """Sum up so many predictions of a minute."""
+    known = {"type": "summary", "summary_id": f"s{number}", "event_time": at(hour), "model": "m", "version": "1"}
+    return {**known, "n": n, "weight": float(n), "square": float(n)}
+
+
+def test_summaries_of_a_service_reach_the_windows() -> None:
+    """In the topic of predictions a summary adds to their count; the same one again does not, nor after a restart."""
+
+    async def run() -> None:
+        bench = Bench()
+        joining, _ = await bench.joining()
+        bench.emit(prediction(1, 0), summary(1, 1, 100), summary(2, 2, 20), summary(1, 1, 100))
+        bench.read(joining)
+        await bench.send(await bench.save(joining))
+        joining, _ = await bench.joining()
+        bench.emit(summary(2, 2, 20), summary(3, 3, 5))
+        bench.read(joining)
+        await bench.send(await bench.save(joining))
+        windowing = await bench.windowing()
+        bench.merge(windowing)
+        counts = [row["value"] for row in show(windowing)["windows"] if row["metric"] == "count" and not row["slice"]]
+
+        assert counts == [126.0]
+        assert [joining.upstream.tallies()[name] for name in ("summaries", "duplicate_summaries")] == [5, 2]
 
     asyncio.run(run())
 

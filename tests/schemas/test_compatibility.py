@@ -89,7 +89,7 @@ CHANGES: dict[str, tuple[Callable[[Any], object], list[str]]] = {
     ),
     "the record has another name": (
         lambda schema: schema.update(name="forecast"),
-        ["prediction.avsc: record telemetry.forecast is none of prediction, outcome, feedback; rename it, or send it"],
+        ["prediction.avsc: record telemetry.forecast is none of prediction, outcome, feedback, summary; rename"],
     ),
 }
 

@@ -20,7 +20,7 @@ from streams.core import join
 from streams.core.block import Batch
 from streams.runtime import joining, windowing
 from streams.runtime.emit import EmitReport, records_of
-from streams.runtime.topics import EVENT_TOPICS
+from streams.runtime.topics import EVENT_TOPICS, INPUTS
 from tests.driving import Numbers, final_numbers
 from tests.simulation.outside import virtual_loop
 from tests.simulation.world import Member, World
@@ -93,7 +93,7 @@ def emit(world: World, events: list[Event]) -> None:
 def end(world: World, events: list[Event]) -> None:
     """Say that no event will come any more, and how far the events went."""
     latest = str(max(event["event_time"] for event in events)).encode()
-    for name in EVENT_TOPICS.values():
+    for name in INPUTS:
         for partition in range(world.partitions):
             topic = f"{world.config.kafka.prefix}.{name}"
             world.kafka.append(topic, partition, (None, None), [(END_HEADER, latest)])

@@ -20,7 +20,7 @@ from streams.core.exact import Exact
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Source = Literal["traffic", "timing", "label", "feedback"]
+Source = Literal["traffic", "summary", "timing", "label", "feedback"]
 Task = Literal["binary", "multiclass", "regression", "ranking", "none"]
 
 
@@ -29,7 +29,8 @@ class Changes:
     """
     Columns of one kind of change, one row a change; what is absent is NaN (or -1 for `kind`, `rank`, codes).
 
-    All rows: `weight` (1 / inclusion probability). From predictions as they come ("traffic"): nothing more.
+    All rows: `weight` (1 / inclusion probability). From predictions as they come ("traffic"),
+    and from summaries of those that do not ("summary"): nothing more.
     From predictions and feedback that say how long an answer took ("timing"): `latency` in ms.
     From labels ("label"): `prediction_weight`, the weight of the labelled prediction by itself, where `weight` is
     that of the prediction and its outcome together; `score`; binary `y`, `yhat` in {0, 1}; multiclass `actual`,

@@ -12,19 +12,14 @@ from types import MappingProxyType
 
 import numpy as np
 
+from streams.core.latency import FIRST, GAMMA, RELATIVE_ACCURACY, SHORTEST_MS, bin_of_latency
 from streams.core.metric.base import Changes, Floats, HistogramSpec, Ints
-from streams.core.metric.variables import paired, scored, timed
+from streams.core.metric.variables import paired, scored
 
 SCORE_BINS = 1_000
 
-RELATIVE_ACCURACY = 0.01
-SHORTEST_MS = 1e-6
-
 CLASSES = 1 << 20
 """Classes have codes below this, and a pair of them is coded `actual * CLASSES + predicted`."""
-
-_GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
-_FIRST = math.ceil(math.log(SHORTEST_MS) / math.log(_GAMMA)) - 1
 
 
 def score_bin(c: Changes) -> Ints:
@@ -35,15 +30,8 @@ def score_bin(c: Changes) -> Ints:
 
 
 def latency_bin(c: Changes) -> Ints:
-    """
-    Bin of DDSketch's logarithmic mapping (Masson, Rim & Lee, VLDB 2019, 2.1), counted from the shortest latency.
-
-    Bin 0 holds what is shorter than `SHORTEST_MS`; bin b > 0 holds (lower, upper] = `latency_edges(b)`.
-    """
-    present = timed(c)
-    long = present & (c.latency >= SHORTEST_MS)
-    index = np.ceil(np.log(np.where(long, c.latency, 1.0)) / math.log(_GAMMA)) - _FIRST
-    return np.where(long, index, np.where(present, 0, -1)).astype(np.int64)
+    """Bin of each latency; bin b > 0 holds (lower, upper] = `latency_edges(b)`."""
+    return bin_of_latency(c.latency)
 
 
 def latency_edges(bins: Ints) -> tuple[Floats, Floats]:
@@ -54,9 +42,9 @@ def latency_edges(bins: Ints) -> tuple[Floats, Floats]:
     >>> lower.round(6).tolist(), upper.round(6).tolist()
     ([0.0, 1.173517], [1e-06, 1.197225])
     """
-    exponent = (bins + _FIRST) * math.log(_GAMMA)
+    exponent = (bins + FIRST) * math.log(GAMMA)
     upper = np.where(bins > 0, np.exp(exponent), SHORTEST_MS)
-    return np.where(bins > 0, upper / _GAMMA, 0.0), upper
+    return np.where(bins > 0, upper / GAMMA, 0.0), upper
 
 
 def latency_value(bins: Ints) -> Floats:

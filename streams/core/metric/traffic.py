@@ -21,11 +21,12 @@ def _count(totals: Totals) -> Estimate:
     Estimate how many predictions were made, sampled ones standing for those left out.
 
     Horvitz-Thompson total sum w, variance sum w (w - 1) of independent sampling with probabilities 1 / w.
-    No fewer were made than were seen.
+    No fewer were made than were seen one by one. What a service has summarized adds to the sums so that predictions it
+    also sent count once, and so that noise which it put into a count adds its variance (docs/summaries.md).
     """
-    seen = population(totals, "predictions")
+    seen = population(totals, "predictions", "summarized")
     half = Z * np.sqrt(np.maximum(seen.square - seen.weight, 0.0))
-    low = np.minimum(np.maximum(seen.weight - half, seen.n), seen.weight)
+    low = np.minimum(np.maximum(seen.weight - half, population(totals, "predictions").n), seen.weight)
     return Estimate(seen.weight, low, seen.weight + half, seen.n, seen.n_effective)
 
 
@@ -106,8 +107,8 @@ def _latency_metric(percent: int) -> Metric:
 
 
 METRICS = (
-    Metric("count", EVERY_TASK, powers("predictions"), (), _count),
-    Metric("request_rate", EVERY_TASK, powers("predictions"), (), _request_rate),
+    Metric("count", EVERY_TASK, powers("predictions", "summarized"), (), _count),
+    Metric("request_rate", EVERY_TASK, powers("predictions", "summarized"), (), _request_rate),
     _latency_metric(50),
     _latency_metric(95),
     _latency_metric(99),

@@ -218,6 +218,10 @@ _TRAFFIC: dict[str, Variable] = {
     "predictions": _predictions,
 }
 
+_SUMMARY: dict[str, Variable] = {
+    "summarized": _predictions,
+}
+
 _TIMING: dict[str, Variable] = {
     "timed": _indicator(timed),
 }
@@ -278,6 +282,7 @@ _FEEDBACK: dict[str, Variable] = {
 VARIABLES: Mapping[str, tuple[Source, Variable]] = MappingProxyType(
     {
         **{name: ("traffic", function) for name, function in _TRAFFIC.items()},
+        **{name: ("summary", function) for name, function in _SUMMARY.items()},
         **{name: ("timing", function) for name, function in _TIMING.items()},
         **{name: ("label", function) for name, function in _LABEL.items()},
         **{name: ("feedback", function) for name, function in _FEEDBACK.items()},

@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.core.latency import SHORTEST_MS
 from streams.core.metric.base import Changes
 from streams.core.metric.histograms import (
     SCORE_BINS,
-    SHORTEST_MS,
     confusion_bin,
     latency_bin,
     latency_edges,
