@@ -223,6 +223,18 @@ def test_a_summary_that_is_too_late_is_refused_and_the_same_ones_are_forgotten()
     assert len(pipeline._upstream.stores()["summaries"]) == 0
 
 
+def test_a_summary_is_remembered_for_as_long_as_it_may_come() -> None:
+    """Within the horizon the same summary is a duplicate, however often waiting rows were swept in between."""
+    pipeline = Pipeline(CONFIG)
+    pipeline.open("a")
+    old, new = _summaries(requests(1, 0))[0], Prediction(prediction_id="p", model="m", version="1", score=0.5)
+    for events in ([as_summary(old)], [as_event(_at(new, old.event_time + 6 * 60 * MINUTE), 1.0)], [as_summary(old)]):
+        assert not _rejected(pipeline, events)
+        list(pipeline.flush())
+
+    assert pipeline.counts()["duplicate_summaries"] == 1
+
+
 def _summaries(predictions: Sequence[Prediction]) -> list[Summary]:
     held = Summaries("a", ["country"])
     assert all(held.add(one, sent=False) for one in predictions)
