@@ -9,7 +9,7 @@ from typing import Self
 from streams.emit.backlog import DROP_REASONS, DropReason, Stats
 from streams.emit.base import BaseEmitter
 from streams.emit.emitter import CLOSE_SECONDS
-from streams.emit.events import Event, Feedback, Outcome, Prediction
+from streams.emit.events import Event, Feedback, Outcome, Prediction, Summary
 from streams.emit.packing import Refusal, unpack
 
 
@@ -17,8 +17,8 @@ class MemoryEmitter(BaseEmitter):
     """
     Has the methods of `Emitter`, refuses what that would refuse, and keeps copies of the rest, in their order.
 
-    Give it to the code under test, and look at `predictions`, `outcomes` and `feedback` afterwards. For code on
-    asyncio, `AsyncEmitter.around(MemoryEmitter())`. Everything taken counts as confirmed at once.
+    Give it to the code under test, and look at `predictions`, `outcomes`, `feedback` and `summaries` afterwards. For
+    code on asyncio, `AsyncEmitter.around(MemoryEmitter())`. Everything taken counts as confirmed at once.
 
     >>> emitter = MemoryEmitter()
     >>> emitter.emit(Outcome(request_id="r1", label="1")), emitter.emit(Outcome(label="1"))
@@ -31,6 +31,7 @@ class MemoryEmitter(BaseEmitter):
         self.predictions: list[Prediction] = []
         self.outcomes: list[Outcome] = []
         self.feedback: list[Feedback] = []
+        self.summaries: list[Summary] = []
         self._dropped: Counter[DropReason] = Counter()
         self._refusal: str | None = None
         self._is_closed = False
@@ -55,8 +56,10 @@ class MemoryEmitter(BaseEmitter):
             self.predictions.append(event)
         elif isinstance(event, Outcome):
             self.outcomes.append(event)
-        else:
+        elif isinstance(event, Feedback):
             self.feedback.append(event)
+        else:
+            self.summaries.append(event)
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002 - as the emitter has it
         """Say that nothing waits."""
@@ -69,7 +72,7 @@ class MemoryEmitter(BaseEmitter):
 
     def stats(self) -> Stats:
         """Return the account of all events that were given to this emitter."""
-        kept = len(self.predictions) + len(self.outcomes) + len(self.feedback)
+        kept = len(self.predictions) + len(self.outcomes) + len(self.feedback) + len(self.summaries)
         dropped = MappingProxyType({reason: self._dropped[reason] for reason in DROP_REASONS})
         return Stats(kept, kept, 0, dropped, self._refusal)
 

@@ -12,7 +12,7 @@ from streams.emit.backlog import DropReason, Stats
 from streams.emit.base import Call, current_call
 from streams.emit.disabled import NoEmitter
 from streams.emit.emitter import Emitter
-from streams.emit.events import Event, Feedback, Outcome, Prediction
+from streams.emit.events import Event, Feedback, Outcome, Prediction, Summary
 from streams.emit.spool import Spool
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "Prediction",
     "Spool",
     "Stats",
+    "Summary",
     "current_call",
 ]

@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 
 import msgspec
 
-from streams.emit.events import Event, Feedback, Prediction
+from streams.emit.events import Event, Feedback, Prediction, Summary
 from streams.emit.packing import Packed, Refusal, pack
 from streams.emit.sampling import recorded
 from streams.errors import UsageError
@@ -164,7 +164,7 @@ class BaseEmitter(ABC):
             return packed
         chosen = event if self._share == 1 else recorded(event, self._share)
         if chosen is not None and self._treat is not None:
-            chosen = type(chosen)(**self._treat(msgspec.structs.asdict(chosen)))
+            chosen = _treated(chosen, self._treat)
         return None if chosen is None else pack(chosen)
 
     def measure(self, model: str, version: str, **fields: Any) -> Call:
@@ -208,6 +208,14 @@ class BaseEmitter(ABC):
             return cast("Callable[P, R]", wrap(function, begin))
 
         return decorate
+
+
+def _treated(event: Event, treat: Callable[[dict[str, Any]], dict[str, Any]]) -> Event:
+    """Return an event of which the fields have been treated; of a summary only attributes are anybody's."""
+    if isinstance(event, Summary):
+        some = treat({"event_time": event.event_time, "attributes": event.attributes})
+        return msgspec.structs.replace(event, attributes=some.get("attributes", {}))
+    return type(event)(**treat(msgspec.structs.asdict(event)))
 
 
 def current_call() -> Call:

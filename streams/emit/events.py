@@ -1,5 +1,5 @@
 """
-The three events as services write them, with exactly the fields of `schemas/*.avsc`.
+The events as services write them, with exactly the fields of `schemas/*.avsc`.
 
 Nothing is checked when an event is made, so that making one never raises for what it holds; `pack` checks it when it
 is emitted. `docs/events.md` says what each field means.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -69,4 +69,27 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     value: float | None = None
 
 
-Event = Prediction | Outcome | Feedback
+class Summary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Sums of the predictions of some seconds in one slice, with exactly the fields of `schemas/summary.avsc`."""
+
+    summary_id: str
+    event_time: int
+    seconds: int = 60
+    model: str
+    version: str
+    role: str = "live"
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    n: int
+    weight: float
+    square: float
+    latency_bin: list[int] | None = None
+    latency_n: list[int] | None = None
+    latency_weight: list[float] | None = None
+    latency_square: list[float] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Fields by name, as the codecs write them."""
+        return msgspec.structs.asdict(self)
+
+
+Event = Prediction | Outcome | Feedback | Summary

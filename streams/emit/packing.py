@@ -24,7 +24,7 @@ import pyarrow as pa
 from streams.codecs.registry import SchemaRegistry
 from streams.codecs.write import encode_messages, to_batch
 from streams.core.block import MAX_MAP_KEYS, MAX_RECORD_BYTES, EventType
-from streams.emit.events import Event, Feedback, Outcome, Prediction
+from streams.emit.events import Event, Feedback, Outcome, Prediction, Summary
 from streams.runtime.kafka import partitions_of
 
 MAX_PACKED_BYTES = MAX_RECORD_BYTES - (16 << 10)
@@ -32,7 +32,7 @@ MAX_PACKED_BYTES = MAX_RECORD_BYTES - (16 << 10)
 
 _SHOWN = 200  # characters of a detail
 EVENT_CLASSES: Mapping[EventType, type[Event]] = MappingProxyType(
-    {"prediction": Prediction, "outcome": Outcome, "feedback": Feedback}
+    {"prediction": Prediction, "outcome": Outcome, "feedback": Feedback, "summary": Summary}
 )
 _KINDS: Mapping[type, EventType] = MappingProxyType({class_: kind for kind, class_ in EVENT_CLASSES.items()})
 _DECODERS: Mapping[EventType, msgspec.msgpack.Decoder[Event]] = MappingProxyType(
@@ -69,14 +69,15 @@ class Messages:
 def pack(event: Event) -> Packed | Refusal:
     """Check and copy an event. Raises nothing, whatever it is given."""
     if (kind := _KINDS.get(type(event))) is None:
-        return Refusal("invalid", f"{type(event).__name__} is no Prediction, Outcome or Feedback")
+        return Refusal("invalid", f"{type(event).__name__} is no Prediction, Outcome, Feedback or Summary")
     try:
         data = _ENCODER.encode(event)
         checked = _DECODERS[kind].decode(data)
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RuntimeError) as problem:
         return Refusal("invalid", f"{kind}: {_named(str(problem), type(event))}")
     if not _key(checked):
-        return Refusal("invalid", f"{kind}: it has neither request_id nor prediction_id")
+        needed = "no summary_id" if isinstance(checked, Summary) else "neither request_id nor prediction_id"
+        return Refusal("invalid", f"{kind}: it has {needed}")
     if len(data) > MAX_PACKED_BYTES:
         return Refusal("too_large", f"{kind}: {len(data)} bytes, at most {MAX_PACKED_BYTES} are taken")
     if isinstance(checked, Prediction) and _most_keys(checked) > MAX_MAP_KEYS:
@@ -119,6 +120,8 @@ def _encode_singly(
 
 def _key(event: Event) -> str:
     """Return the request, or what stands in for it, as `streams.core.flatten.request_of` has it for columns."""
+    if isinstance(event, Summary):
+        return event.summary_id
     return event.request_id or event.prediction_id or ""
 
 

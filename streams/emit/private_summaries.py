@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from streams.core.privacy_budget import Budget, Noise
-from streams.emit.events import Prediction
-from streams.emit.summaries import SECOND, Slice, Summary, begin_of
+from streams.emit.events import Prediction, Summary
+from streams.emit.summaries import SECOND, Slice, begin_of
 
 SECONDS = 60
 _DAY = 86_400 * SECOND

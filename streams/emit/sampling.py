@@ -10,7 +10,7 @@ import msgspec
 import xxhash
 
 from streams.core.sampling.salts import EMITTED
-from streams.emit.events import Event, Prediction
+from streams.emit.events import Event, Prediction, Summary
 
 _WORD = (1 << 64) - 1
 _SALT = xxhash.xxh3_64_intdigest(EMITTED.encode())
@@ -34,8 +34,10 @@ def recorded(event: Event, share: float) -> Event | None:
     """
     Return an event as it is recorded, None if its request is left out.
 
-    A prediction says with which chance it was recorded; outcomes and feedback follow theirs.
+    A prediction says with which chance it was recorded; outcomes and feedback follow theirs. Summaries are of all.
     """
+    if isinstance(event, Summary):
+        return event
     request = event.request_id or event.prediction_id
     if isinstance(request, str) and number_of(request) >= share:
         return None

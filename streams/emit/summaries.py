@@ -20,36 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.core.latency import LAST_BIN, bin_of_latency
-from streams.emit.events import Prediction, Time
+from streams.emit.events import Prediction, Summary, Time
 
 SECOND = 1_000_000
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FOLDED = 1_000  # latencies that wait to be put into bins at once
 
 Sums = npt.NDArray[np.float64]
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums of the predictions of some seconds in one slice, with exactly the fields of `schemas/summary.avsc`."""
-
-    summary_id: str
-    event_time: int
-    seconds: int = 60
-    model: str
-    version: str
-    role: str = "live"
-    attributes: dict[str, str] = msgspec.field(default_factory=dict)
-    n: int
-    weight: float
-    square: float
-    latency_bin: list[int] | None = None
-    latency_n: list[int] | None = None
-    latency_weight: list[float] | None = None
-    latency_square: list[float] | None = None
-
-    def record(self) -> dict[str, Any]:
-        """Fields by name, as the codecs write them."""
-        return msgspec.structs.asdict(self)
 
 
 class Slice(NamedTuple):

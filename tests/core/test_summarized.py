@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from streams.core.summarized import times_of
 from streams.emit import Prediction
-from streams.emit.summaries import Summaries, Summary, merge
+from streams.emit.events import Summary
+from streams.emit.summaries import Summaries, merge
 from streams.pipeline import Pipeline
 from tests.core.making import make_config
 from tests.driving import FAR_FUTURE, block_of, drive

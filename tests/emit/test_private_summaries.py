@@ -11,8 +11,9 @@ import pytest
 
 from streams.core.privacy_budget import Noise
 from streams.emit import Prediction
+from streams.emit.events import Summary
 from streams.emit.private_summaries import PrivateSummaries
-from streams.emit.summaries import Slice, Summary
+from streams.emit.summaries import Slice
 from tests.core.making import make_config
 from tests.driving import drive
 from tests.streams_strategy import Delivery, Part

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streams.core.ids import hash_strings
 from streams.core.sampling.salts import EMITTED
 from streams.core.sampling.uniform import uniforms
-from streams.emit import Feedback, Outcome, Prediction
+from streams.emit import Feedback, Outcome, Prediction, Summary
 from streams.emit.sampling import number_of
 from streams.errors import UsageError
 from streams.testing import MemoryEmitter
@@ -68,3 +68,14 @@ def test_no_share(share: float) -> None:
     """What is no share is refused at once."""
     with pytest.raises(UsageError, match="above 0 and at most 1"):
         MemoryEmitter().recording(share)
+
+
+def test_summaries_are_of_all() -> None:
+    """A summary is emitted whatever share of the requests is recorded, and is refused without an id."""
+    emitter = MemoryEmitter().recording(1e-9)
+    summary = Summary(summary_id="s", event_time=60_000_000, model="m", version="1", n=5, weight=5.0, square=5.0)
+
+    assert emitter.emit(summary)
+    assert emitter.summaries == [summary]
+    assert not emitter.emit(msgspec.structs.replace(summary, summary_id=""))
+    assert emitter.stats().refusal == "summary: it has no summary_id"

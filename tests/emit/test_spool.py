@@ -30,7 +30,7 @@ def opened(directory: Path, max_bytes: int = LEAST_BYTES) -> OpenSpool:
 
 
 def names(events: list[Packed]) -> list[str]:
-    return [str(unpack(event).request_id) for event in events]
+    return [str(getattr(unpack(event), "request_id", None)) for event in events]
 
 
 def drain(spool: OpenSpool) -> list[str]:

@@ -18,7 +18,8 @@ from streams.codecs.write import write_container, write_jsonl
 from streams.core.latency import LAST_BIN, bin_of_latency
 from streams.core.metric.histograms import latency_edges
 from streams.emit import Prediction
-from streams.emit.summaries import Slice, Summaries, Summary, begin_of, merge
+from streams.emit.events import Summary
+from streams.emit.summaries import Slice, Summaries, begin_of, merge
 
 MINUTE = 60_000_000
 REGISTRY = SchemaRegistry.load(default_schema_dir())
