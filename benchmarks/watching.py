@@ -109,7 +109,7 @@ def make_watchman() -> Watchman:
     section = DetectionConfig.model_validate(
         {"learn": f"{LEARNED}d", "season": "1d", "models": {"ranker": {"metrics": ["accuracy"]}}}
     )
-    watch = Watch("ranker", 0, "binary", ("accuracy",), ("label_delay",), ((), ("shop",)), ((),), 1.0, 0)
+    watch = Watch("ranker", 0, "binary", ("accuracy",), ("label_delay", "label_lag"), ((), ("shop",)), ((),), 1.0, 0)
     return Watchman(watch, section, section.models["ranker"])
 
 

@@ -18,7 +18,7 @@ OUTCOME = {"type": "outcome", "request_id": "r", "event_time": 1}
 
 
 def is_finite(value: object) -> bool:
-    numbers = value.values() if isinstance(value, dict) else [value]
+    numbers = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
     return all(not isinstance(number, float) or math.isfinite(number) for number in numbers)
 
 
