@@ -31,6 +31,10 @@ _FIELDS = frozenset(name for schema in SCHEMAS.values() for name in schema.names
 _AT = re.compile(r" - at `(?:key in )?(\$[^`]*)`$")
 
 
+TAKEN: tuple[EventType, ...] = ("prediction", "outcome", "feedback")
+"""Types of event that the gateway takes: summaries are of a client that counts, and come from there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """An event as it goes to Kafka: the topic is that of its type, the key that of its request."""
@@ -98,7 +102,7 @@ def judge(lines: Lines, token: Token, rules: Rules, registry: SchemaRegistry) ->
     block = decode_lines(lines.events, token.name, lines.positions)
     rejects = list(block.rejects)
     for batch in block.batches:
-        rejects += validate(batch, rules)[1]
+        rejects += validate(batch, rules)[1] if batch.kind in TAKEN else _not_taken(batch)
     if rejects:
         found = [_said(reject) for reject in sorted(rejects, key=lambda reject: reject.position)]
         raise Problem(
@@ -112,6 +116,14 @@ def judge(lines: Lines, token: Token, rules: Rules, registry: SchemaRegistry) ->
         allowed = ", ".join(sorted(token.models or ()))
         raise Problem("forbidden_model", f"token {token.name} writes predictions of {allowed} only", foreign)
     return [message for batch in block.batches for message in _messages(batch, registry)]
+
+
+def _not_taken(batch: Batch) -> Iterator[Reject]:
+    detail = f'type "{batch.kind}" is none of {", ".join(TAKEN)} - at `$.type`'
+    return (
+        Reject("unknown_schema", detail, batch.source, int(position), batch.original(row), batch.kind)
+        for row, position in enumerate(batch.positions.tolist())
+    )
 
 
 def _messages(batch: Batch, registry: SchemaRegistry) -> Iterator[Message]:

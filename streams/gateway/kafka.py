@@ -19,9 +19,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.config.kafka import KafkaConfig
-from streams.core.block import EVENT_TYPES
 from streams.errors import UsageError
-from streams.gateway.judging import Message
+from streams.gateway.judging import TAKEN, Message
 from streams.runtime.kafka import (
     FIRST_BACKOFF,
     LAST_BACKOFF,
@@ -151,7 +150,7 @@ async def open_log(kafka: KafkaConfig, environ: Mapping[str, str], patience: flo
 
 
 async def _partitions(kafka: KafkaConfig, environ: Mapping[str, str], patience: float) -> int:
-    names = [f"{kafka.prefix}.{EVENT_TOPICS[kind]}" for kind in EVENT_TYPES]
+    names = [f"{kafka.prefix}.{EVENT_TOPICS[kind]}" for kind in TAKEN]
     async with administrating(kafka, environ, patience) as admin:
         have = {one.name: one.partitions for one in await describe(admin, wanted(kafka)) if one.name in names}
     if missing := [name for name in names if name not in have]:

@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
-from streams.core.block import EVENT_TYPES, FEEDBACK_KINDS, MAX_MAP_KEYS, ROLES, EventType
+from streams.core.block import FEEDBACK_KINDS, MAX_MAP_KEYS, ROLES, EventType
 from streams.core.validate import LATEST_TIME, SMALLEST_PROBABILITY
-from streams.gateway.judging import JSON, NDJSON
+from streams.gateway.judging import JSON, NDJSON, TAKEN
 from streams.gateway.limits import Limits
 from streams.gateway.problems import KINDS, MEDIA_TYPE, SHOWN_EVENTS
 
@@ -119,7 +119,7 @@ def _health() -> Json:
 
 
 def _accepted() -> Json:
-    return _object({name: {"type": "integer", "minimum": 0} for name in ("accepted", *EVENT_TYPES)})
+    return _object({name: {"type": "integer", "minimum": 0} for name in ("accepted", *TAKEN)})
 
 
 def _problem() -> Json:
@@ -150,7 +150,7 @@ def _object(properties: Json, required: Iterable[str] | None = None) -> Json:
 
 
 def _events(registry: SchemaRegistry) -> Json:
-    names = {kind: kind.capitalize() for kind in EVENT_TYPES}
+    names = {kind: kind.capitalize() for kind in TAKEN}
     mapping = {kind: f"#/components/schemas/{name}" for kind, name in names.items()}
     event = {
         "oneOf": [_ref(name) for name in names.values()],

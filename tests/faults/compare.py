@@ -13,11 +13,11 @@ Query = Callable[[str], pa.Table]
 # What is compared of each table. Revisions and places differ by nature: a replay counts events and reads files.
 TABLES = {
     "windows": "model, version, window, window_start, window_end, slice_id, slice, metric, value, low, high, n, "
-    "n_effective, label_coverage, is_final",
+    "n_effective, label_coverage, maturity, corrected, corrected_low, corrected_high, corrected_n_effective, is_final",
     "slices": "model, slice_id, slice, first_seen, state",
     "samples": "type, request_id, event_time, model, version, payload, inclusion_probability",
     "rejected": "type, reason, detail, original",
-    "orphans": "type, reason, request_id, prediction_id, event_time, label, value, kind, revision",
+    "orphans": "type, reason, request_id, prediction_id, unit_id, event_time, label, value, kind, revision",
     "verdicts": "model, experiment, metric, kind, arm, control, tick, verdict, effect, low, high, error, arm_value, "
     "control_value, log_e, p, n_arm, n_control, n_effective_arm, n_effective_control, label_coverage_arm, "
     "label_coverage_control, alpha, margin, method, first_reached, needed",

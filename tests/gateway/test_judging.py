@@ -10,14 +10,17 @@ import pytest
 
 from streams.codecs.jsonl import decode_lines
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
-from streams.core.block import EVENT_TYPES
-from streams.gateway.judging import JSON, NDJSON, Message, judge, split
+from streams.gateway.judging import JSON, NDJSON, TAKEN, Message, judge, split
 from streams.gateway.problems import Problem
 from streams.gateway.tokens import Token
 from streams.runtime.emit import EmitReport, records_of
 from tests.gateway.serving import FEEDBACK, OUTCOME, PREDICTION
-from tests.schemas.test_examples import ACCEPTED, REJECTED, RULES, name
+from tests.schemas import test_examples
+from tests.schemas.test_examples import RULES, name
 
+ACCEPTED, REJECTED = (
+    [path for path in some if "summary" not in path.parts] for some in (test_examples.ACCEPTED, test_examples.REJECTED)
+)
 REGISTRY = SchemaRegistry.load(default_schema_dir())
 ANYBODY = Token("anybody", b"")
 KNOWN = {**PREDICTION, "model": "price"}
@@ -50,9 +53,17 @@ def test_messages_are_those_of_the_command() -> None:
     found = judged(b"[" + b",".join(lines) + b"]")
 
     assert len(found) == len(lines) >= 20
-    for kind in EVENT_TYPES:
+    for kind in TAKEN:
         ours = [(message.key, message.value) for message in found if message.kind == kind]
         assert ours == list(zip(records[kind].keys, records[kind].values, strict=True))
+
+
+def test_summaries_are_not_taken() -> None:
+    """A summary is refused, whatever it says, and with it the request."""
+    made = {"type": "summary", "summary_id": "s", "event_time": "2026-11-21T10:00:00Z", "model": "price"}
+    problem = refusal(as_array([OUTCOME, made | {"version": "1", "n": 1, "weight": 1.0, "square": 1.0}]))
+
+    assert [(one["index"], one["path"], one["reason"]) for one in problem.events] == [(1, "$.type", "unknown_schema")]
 
 
 def test_an_array_and_lines_are_the_same() -> None:

@@ -31,6 +31,11 @@ def window_row(**changes: Any) -> dict[str, Any]:
         "n": 400.0,
         "n_effective": 380.0,
         "label_coverage": 0.8,
+        "maturity": 0.9,
+        "corrected": 0.94,
+        "corrected_low": 0.9,
+        "corrected_high": 0.96,
+        "corrected_n_effective": 350.0,
         "is_final": True,
         "revision": 1,
     }

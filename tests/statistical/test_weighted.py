@@ -142,7 +142,8 @@ def totals(name: str, task: Task, rows: Rows) -> Totals:
     sums = {}
     for column in metric_for(name, task).columns:
         power, _, named = column.partition(":")
-        values = seen.weight ** int(power) * variable(named)[1](seen)
+        source, of = variable(named)
+        values = seen.weight ** int(power) * of(seen) * (source != "summary")  # of which there are none here
         sums[column] = Exact.of(group_sums(population, values, POPULATIONS))
     return Totals(sums, {}, np.full(POPULATIONS, 60.0))
 

@@ -62,8 +62,8 @@ def kinds_of(metric: Metric, task: Task) -> frozenset[Kind]:
     Kinds of what comes late that a metric rests on; none for one that rests on nothing late.
 
     >>> from streams.core.metric.registry import metric_for
-    >>> [sorted(kinds_of(metric_for(name, "binary"), "binary")) for name in ("recall", "brier", "click_rate", "count")]
-    [['positive'], ['label'], ['click'], []]
+    >>> [sorted(kinds_of(metric_for(name, "binary"), "binary")) for name in ("recall", "click_rate", "count")]
+    [['positive'], ['click'], []]
     """
     names = [*metric.columns, *(column for name in metric.histograms for column in HISTOGRAMS[name].columns)]
     kinds = (_kind_of(name.partition(":")[2], task) for name in names)

@@ -108,6 +108,7 @@ _OF_TASK: Mapping[Task, Mapping[str, _Named]] = MappingProxyType(
     {
         "binary": {
             "accuracy": _Named({"tp": 1, "tn": 1}, dict.fromkeys(_CELLS, 1)),
+            "positive_rate": _Named({"actual_positive": 1}, {"actual_positive": 1, "actual_negative": 1}),
             "precision": _Named({"tp": 1}, {"tp": 1, "fp": 1}),
             "recall": _Named({"tp": 1}, {"tp": 1, "fn": 1}),
             "specificity": _Named({"tn": 1}, {"tn": 1, "fp": 1}),

@@ -14,7 +14,10 @@ from streams.sinks.clickhouse.retry import Retry
 from streams.sinks.clickhouse.store import Store, open_store, read_store
 from tests.sinks.filled import months, records, window_row, windows
 
-ALL = ["001_tables", "002_quality", "003_intake", "004_verdicts", "005_alerts", "006_alert_calls"]
+ALL = [
+    *("001_tables", "002_quality", "003_intake", "004_verdicts", "005_alerts", "006_alert_calls"),
+    *("007_corrections", "008_privacy"),
+]
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ QUALITY = [
     "n",
     "n_effective",
     "label_coverage",
+    *("maturity", "corrected", "corrected_low", "corrected_high", "corrected_n_effective"),
     "is_final",
     "window",
 ]
