@@ -89,6 +89,11 @@ SELECT
     n,
     n_effective,
     label_coverage,
+    maturity,
+    corrected,
+    corrected_low,
+    corrected_high,
+    corrected_n_effective,
     is_final,
     window
 FROM windows FINAL"""

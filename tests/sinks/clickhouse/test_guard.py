@@ -80,3 +80,11 @@ def test_small_cells_are_not_shown(store: Store) -> None:
 
     assert shown == [[1, 4, 5, 100], [5, 100], [1, 4, 5, 100]]
     assert count(store, "windows") == 4
+
+
+def test_the_view_keeps_its_columns(store: Store) -> None:
+    """Hiding small cells, and showing them again, changes no column of the view."""
+    before = store.query("SELECT * FROM quality").column_names
+    for smallest in (5, 1):
+        store.guard({}, smallest)
+        assert store.query("SELECT * FROM quality").column_names == before
