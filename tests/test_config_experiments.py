@@ -284,7 +284,12 @@ def test_every_metric_that_can_be_compared_has_a_direction_or_needs_one() -> Non
     """The table of directions names metrics that there are, and leaves out those of which it depends."""
     comparable = {name for task in TASKS for name in METRICS if can_be_compared(name, task)}
 
-    assert {name for name in comparable if direction_of(name) is None} == {"bias", "mean_score", "quantile_coverage"}
+    assert {name for name in comparable if direction_of(name) is None} == {
+        "bias",
+        "mean_score",
+        "quantile_coverage",
+        "positive_rate",
+    }
     assert {"accuracy", "f1", "mae", "mrr", "mean_rating", "crash_rate", "latency_p99"} <= comparable
     assert not {"count", "request_rate", "roc_auc", "mcc", "rmse"} & comparable
     assert can_be_compared("accuracy", "multiclass")

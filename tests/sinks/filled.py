@@ -16,7 +16,7 @@ SLICES: tuple[dict[str, str], ...] = ({}, {"carrier": "UA"}, {"carrier": "AA"})
 
 def window_row(**changes: Any) -> dict[str, Any]:
     """Return a row of `windows`: accuracy of everything on the first of January, unless told otherwise."""
-    row = {
+    row: dict[str, Any] = {
         "model": "delay",
         "version": "v1",
         "window": "1d",
@@ -31,11 +31,7 @@ def window_row(**changes: Any) -> dict[str, Any]:
         "n": 400.0,
         "n_effective": 380.0,
         "label_coverage": 0.8,
-        "maturity": 0.9,
-        "corrected": 0.94,
-        "corrected_low": 0.9,
-        "corrected_high": 0.96,
-        "corrected_n_effective": 350.0,
+        **dict.fromkeys(("maturity", "corrected", "corrected_low", "corrected_high", "corrected_n_effective")),
         "is_final": True,
         "revision": 1,
     }
