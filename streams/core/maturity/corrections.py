@@ -50,7 +50,8 @@ class Corrections:
         rows = len(windows.start)
         shares, estimates = np.full(rows, np.nan), {metric.name: nothing(rows) for metric in metrics}
         late = [metric for metric in metrics if kinds_of(metric, task)]
-        models = np.array([self._groups.groups[group].slice.model for group in windows.group.tolist()])
+        asked = windows.group.tolist() if self._books else []  # where nobody asks, nobody is looked for
+        models = np.array([self._groups.groups[group].slice.model for group in asked])
         for book in self._books:
             mine = np.flatnonzero(models == book.followed.model)
             if not len(mine):

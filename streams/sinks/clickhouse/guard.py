@@ -63,37 +63,14 @@ def _retentions(client: Client, retention: Mapping[Retained, int]) -> Iterator[t
 
 
 def _suppression(client: Client, smallest_cell: int) -> Iterator[tuple[str, str]]:
-    sql = "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = 'quality'"
+    sql = "SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = 'quality'"
     rows = client.query(sql).result_rows
     if not rows:
         return
     found = _SMALLEST.search(rows[0][0])
     if (int(found[1]) if found else 1) == smallest_cell:
         return
+    every = _SMALLEST.sub("", rows[0][0])  # what the view shows is said in one place, the migrations
     where = f" WHERE n >= {smallest_cell}" if smallest_cell > 1 else ""
-    yield f"quality: cells of at least {smallest_cell} observations are shown", _QUALITY + where
-
-
-_QUALITY = """
-CREATE OR REPLACE VIEW quality AS
-SELECT
-    model,
-    version,
-    metric,
-    slice,
-    window_start,
-    window_end,
-    value,
-    low,
-    high,
-    n,
-    n_effective,
-    label_coverage,
-    maturity,
-    corrected,
-    corrected_low,
-    corrected_high,
-    corrected_n_effective,
-    is_final,
-    window
-FROM windows FINAL"""
+    said = f"quality: cells of at least {smallest_cell} observations are shown"
+    yield said, f"CREATE OR REPLACE VIEW quality AS {every}{where}"
