@@ -130,9 +130,9 @@ def _is_free(port: int) -> bool:
     return False
 
 
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    while not _is_free(port := secrets.choice(FREE_PORTS)):
+def free_port(*taken: int) -> int:
+    """Return a port that nothing listens on, and that is none of those `taken` soon."""
+    while (port := secrets.choice(FREE_PORTS)) in taken or not _is_free(port):
         pass
     return port
 
@@ -155,7 +155,7 @@ class Broker:
         self.data = data.resolve()
         self.port = port or free_port()
         self.partitions = partitions
-        self._controller_port = free_port()
+        self._controller_port = free_port(self.port)
         self._said_from = 0
         self._process: subprocess.Popen[bytes] | None = None
 

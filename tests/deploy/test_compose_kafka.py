@@ -31,7 +31,7 @@ class ComposeBroker(Broker):
 
     def __init__(self, data: Path) -> None:
         super().__init__(data)
-        self.outside = free_port()
+        self.outside = free_port(self.port, self._controller_port)
 
     def _write_settings(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True)

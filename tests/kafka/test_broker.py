@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import InvalidConfigurationError, UnknownTopicOrPartitionError
 from aiokafka.structs import TopicPartition
 
-from deploy.kafka.kafka import Broker, BrokerError, available, fetch
+from deploy.kafka.kafka import FREE_PORTS, Broker, BrokerError, available, fetch, free_port
 from tests.kafka.conftest import MakeTopic, require_kafka
 
 Pairs = list[tuple[bytes, bytes]]
@@ -136,6 +136,12 @@ def test_a_taken_port_is_named(broker: Broker, tmp_path: Path) -> None:
     """A broker whose port something else listens on does not start, and says which port it is."""
     with pytest.raises(BrokerError, match=f"port {broker.port} of 127.0.0.1 is taken"):
         Broker(tmp_path, broker.port).start()
+
+
+def test_a_free_port_is_none_that_is_taken_soon() -> None:
+    """Two listeners of one broker never get the same port."""
+    left = set(FREE_PORTS[:200])
+    assert free_port(*(port for port in FREE_PORTS if port not in left)) in left
 
 
 def test_data_in_use_is_not_shared(broker: Broker, make_topic: MakeTopic) -> None:

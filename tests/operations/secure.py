@@ -27,7 +27,9 @@ class SecureBroker(Broker):
         super().__init__(data)
         self.ca = self.data / "ca.pem"
         self._pair = self.data / "broker.pem"
-        self.tls, self.sasl = f"{HOST}:{free_port()}", f"{HOST}:{free_port()}"
+        tls = free_port(self.port, self._controller_port)
+        sasl = free_port(self.port, self._controller_port, tls)
+        self.tls, self.sasl = f"{HOST}:{tls}", f"{HOST}:{sasl}"
 
     def _write_settings(self) -> None:
         super()._write_settings()
