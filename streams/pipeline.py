@@ -38,12 +38,13 @@ from streams.core.rows import rejected_rows
 from streams.core.runs import Runs
 from streams.core.sampling.stage import Sampling
 from streams.core.segment import EVERY_BUCKET, Segment
-from streams.core.watermark import FOREVER, NEVER, Watermarks
+from streams.core.watermark import FOREVER, NEVER, Recorded, Watermarks
 from streams.sinks.clickhouse.rows import TableName
 
 Rows = Iterator[tuple[TableName, pa.Table]]
 
 _DUPLICATES = ("duplicate_predictions", "duplicate_outcomes", "duplicate_feedback", "duplicate_summaries")
+_PREDICTED = ("prediction", "summary")  # events that are there as long as something predicts
 _CHANGES_A_CELL = 4  # windows are looked through for final ones when this many changes have come for each cell
 
 
@@ -60,14 +61,17 @@ class Upstream:
         self.catalog = catalog
         self.measures = measures
         self.watermarks = Watermarks(trail)
+        self._recorded = Recorded()
         self.read = 0
         self.changes = 0
         self._sampling = Sampling(catalog, parts)
         self._intake = Intake(catalog, self._sampling)
 
-    def open(self, source: str) -> None:
-        """Declare an input: the watermark waits for it."""
+    def open(self, source: str, *, predicts: bool = False) -> None:
+        """Declare an input: the watermark waits for it. It `predicts` if predictions are what it is there for."""
         self.watermarks.open(source)
+        if predicts:
+            self._recorded.open(source)
 
     def close(self, source: str) -> None:
         """Note that an input has ended: the watermark waits for it no longer."""
@@ -85,6 +89,8 @@ class Upstream:
             self._summarize(joined)
             self._see(joined)
             self.watermarks.see(batch.source, latest(batch))
+            if batch.kind in _PREDICTED:
+                self._recorded.see(batch.source, latest(batch))
         if self._intake.joiner.sweep_is_due():
             yield from self.sweep()
         yield from self._release(self.watermarks.value())
@@ -101,6 +107,10 @@ class Upstream:
         waiting, passed = self._intake.joiner.unlabelled(self.watermarks.value())
         tallies = self.tallies()
         return tallies | {"waiting": waiting, "expired": tallies["expired"] + passed}
+
+    def recorded(self) -> int:
+        """Until when it is known what was predicted, us: that nothing is known of later is no silence."""
+        return self._recorded.until(self.watermarks.idle - self.watermarks.ended)
 
     def held(self) -> int:
         """Predictions that are held, labelled or not."""
@@ -153,6 +163,7 @@ class Upstream:
     def head(self) -> dict[str, Any]:
         """Everything but the rows that wait, as nested dictionaries of plain data."""
         head = {"read": self.read, "changes": self.changes, "watermarks": self.watermarks.snapshot()}
+        head |= {"recorded": self._recorded.snapshot()}
         return head | {"intake": self._intake.head(), "sampling": self._sampling.head()}
 
     def changed(self) -> dict[str, Any]:
@@ -172,6 +183,7 @@ class Upstream:
         """Replace everything; `swept` is the sequence of the last segment that the last sweep came after."""
         self.read, self.changes = head["read"], head["changes"]
         self.watermarks.restore(head["watermarks"])
+        self._recorded.restore(head["recorded"])
         self._intake.restore(head["intake"], segments, swept)
         self._sampling.restore(head["sampling"])
 
@@ -186,14 +198,18 @@ class Downstream:
         self._watchmen = watchmen(catalog)
         self._listed = 0
 
-    def show(self, watermark: int, revision: int, *, provisional: bool, ended: bool = False) -> Rows:
-        """Show the windows that have become final and, if `provisional`, every window that changed, and the slices."""
+    def show(self, watermark: int, revision: int, *, provisional: bool, ended: bool, recorded: int) -> Rows:
+        """
+        Show the windows that have become final and, if `provisional`, every window that changed, and the slices.
+
+        Silence is told until the time `recorded` (us), as `Upstream.recorded` says it.
+        """
         self.catalog.groups.admit(FOREVER if ended else watermark)
         now = watermark if ended or watermark <= NEVER else watermark + self.catalog.config.disorder
         for table in self.measures.show(watermark, now, revision, provisional=provisional):
             yield "windows", table
         yield from self._judge(watermark, revision, ended=ended)
-        yield from self._detect(FOREVER if ended else watermark, revision)
+        yield from self._detect(FOREVER if ended else watermark, recorded, revision)
         if provisional and self.catalog.groups.decided_slices() > self._listed:
             self._listed = self.catalog.groups.decided_slices()
             yield "slices", slice_rows(self.catalog.groups.decisions(), revision)
@@ -206,8 +222,8 @@ class Downstream:
         if notices:
             yield "alerts", alert_rows(notices, revision)
 
-    def _detect(self, watermark: int, revision: int) -> Rows:
-        for tick in self.measures.watched.take(watermark):
+    def _detect(self, watermark: int, recorded: int, revision: int) -> Rows:
+        for tick in self.measures.watched.take(watermark, recorded):
             told = self._watchmen[tick.model].step(tick)
             if told.findings:
                 yield "signals", signal_rows(told.findings, revision)
@@ -282,8 +298,8 @@ class Pipeline:
 
     def _show(self, *, provisional: bool, ended: bool) -> Rows:
         self._upstream.changes = 0
-        watermark = self.watermarks.value()
-        yield from self._downstream.show(watermark, self.read, provisional=provisional, ended=ended)
+        watermark, recorded = self.watermarks.value(), self._upstream.recorded()
+        yield from self._downstream.show(watermark, self.read, provisional=provisional, ended=ended, recorded=recorded)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as nested dictionaries of plain data, arrays and Arrow tables; see runtime/snapshot.py."""

@@ -6,11 +6,15 @@ order; the pipeline's is the smallest of its inputs'. An input that has ended ho
 no event is missing any more and the watermark is the largest event time itself (Akidau et al. 2015, the dataflow
 model, section 2.3). Nor does an input that is idle, until it shows an event again; when no other is left, the
 watermark stays.
+
+Where silence is to be told, it is told until the latest prediction of all: that a recording ends is no outage, though
+labels come for weeks after it. Only where an input rests, at its end and as time goes by, is its silence real.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,3 +95,41 @@ class Watermarks:
         elif self.all_ended():
             self.reached = max(self.reached, *self.largest.values())
         return self.reached
+
+
+@dataclass
+class Recorded:
+    """
+    Until when it is known what was predicted: the latest prediction, and for ever while an input rests that has some.
+
+    >>> recorded = Recorded()
+    >>> recorded.see("a", 50); recorded.see("b", 20)
+    >>> recorded.until(resting=set())
+    50
+    >>> recorded.until(resting={"b"}) == FOREVER
+    True
+    """
+
+    sources: set[str] = field(default_factory=set)
+    latest: int = NEVER
+
+    def open(self, source: str) -> None:
+        """Note that an input is there for predictions."""
+        self.sources.add(source)
+
+    def see(self, source: str, time: int) -> None:
+        """Note the time of the latest prediction of a block of an input."""
+        self.open(source)
+        self.latest = max(self.latest, time)
+
+    def until(self, resting: AbstractSet[str]) -> int:
+        """Return that time, us."""
+        return self.latest if self.sources.isdisjoint(resting) else FOREVER
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain data."""
+        return {"sources": sorted(self.sources), "latest": self.latest}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Replace everything by a snapshot."""
+        self.sources, self.latest = set(saved["sources"]), saved["latest"]

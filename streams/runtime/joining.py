@@ -32,6 +32,7 @@ from streams.runtime.checkpoint import Checkpoints
 from streams.runtime.kafka import shard_of
 from streams.runtime.packing import decode, encode
 from streams.runtime.records import Records
+from streams.runtime.topics import EVENT_TOPICS
 
 _TIME_IN_HEADER = re.compile(rb"[0-9]{1,18}")  # what fits into 64 bits
 _SMALL = 1 << 20  # bytes of deltas that are left as they are
@@ -92,7 +93,7 @@ class Joining:
         catalog = Catalog(self.config)
         self.upstream = Upstream(catalog, Measures(catalog), self.config.disorder, self.config.kafka.partitions)
         for topic in self.inputs:
-            self.upstream.open(self._source(topic))
+            self.upstream.open(self._source(topic), predicts=topic.endswith(EVENT_TOPICS["prediction"]))
             self.positions.setdefault(topic, 0)
         self._shards = {model: shard_of(model, self.partitions) for model in self.config.models}
         self._numbers = dict.fromkeys(sorted(set(self._shards.values())), 0)
@@ -237,6 +238,7 @@ class Joining:
             "number": self._numbers[shard],
             "watermark": marks.value(),
             "ended": marks.all_ended(),
+            "recorded": self.upstream.recorded(),
             "idle": marks.idle | marks.ended >= marks.largest.keys() and not marks.all_ended(),
             "fingerprint": self.checkpoints.fingerprint,
         }

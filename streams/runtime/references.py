@@ -94,7 +94,7 @@ def read_ticks(config: Config, files: ReferenceFiles) -> list[Tick]:
         for _ in upstream.process(block, now):
             pass
     catalog.groups.admit(FOREVER)
-    ticks = upstream.measures.watched.take(FOREVER)
+    ticks = upstream.measures.watched.take(FOREVER, upstream.recorded())
     counts = upstream.tallies()
     names = ", ".join(map(str, files.paths))
     log.info("reference %s: %d predictions, %d outcomes", names, counts["predictions"], counts["outcomes"])

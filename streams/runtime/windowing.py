@@ -45,6 +45,7 @@ class Windowing:
         self.watermarks = Watermarks(trail=0)
         for partition in range(self.partitions):
             self.watermarks.open(str(partition))
+        self._recorded = dict.fromkeys(range(self.partitions), NEVER)
         self._numbers = dict.fromkeys(range(self.partitions), 0)
         self._shows = 0
         self._merged_bytes, self._merged, self.size = 0, 0, 0
@@ -80,6 +81,7 @@ class Windowing:
         if message["sums"] is not None:
             self.downstream.measures.merge(message["sums"])
         if not message["more"]:  # what is still to come may be older than what this capture says of event time
+            self._recorded[partition] = message["recorded"]
             self._move(str(partition), message)
 
     def _move(self, partition: str, message: Mapping[str, Any]) -> None:
@@ -97,8 +99,9 @@ class Windowing:
         self._new = False
         self._shows += 1
         revision = (self.checkpoints.claim.epoch << _EPOCH_BITS) + self._shows
-        ended = self.watermarks.all_ended()
-        yield from self.downstream.show(self.watermarks.value(), revision, provisional=True, ended=ended)
+        marks, recorded = self.watermarks, max(self._recorded.values())
+        ended = marks.all_ended()
+        yield from self.downstream.show(marks.value(), revision, provisional=True, ended=ended, recorded=recorded)
 
     def settled(self) -> bool:
         """Whether every input partition has ended, and all that it sent has been shown; so also where none sends."""
@@ -115,6 +118,7 @@ class Windowing:
         return {
             "downstream": self.downstream.snapshot(),
             "watermarks": self.watermarks.snapshot(),
+            "recorded": list(self._recorded.values()),
             "numbers": list(self._numbers.values()),
             "position": self.position,
         }
@@ -132,6 +136,7 @@ class Windowing:
         saved = decode(data, f"sums {state['key']}")
         self.downstream.restore(saved["downstream"])
         self.watermarks.restore(saved["watermarks"])
+        self._recorded = dict(enumerate(saved["recorded"]))
         self._numbers = dict(enumerate(saved["numbers"]))
         self.position = saved["position"]
         self.size = len(data)

@@ -27,15 +27,10 @@ _UNIT = float(1 << 20)  # weights travel as whole numbers of a millionth each, a
 
 
 class Following:
-    """
-    The rules about several predictions of all models that are watched; what they say goes into `sums`.
-
-    `latest` is the largest time, us, of a prediction of which anything was said; 0 before.
-    """
+    """The rules about several predictions of all models that are watched; what they say goes into `sums`."""
 
     def __init__(self, watches: Sequence[Watch], tick: int, sums: ColumnSums) -> None:
         self._tick, self._sums = tick, sums
-        self.latest = 0
         self._watches = {watch.model: watch for watch in watches if watch.followed}
         self._sequences = {model: Sequences(compile_rules(one.followed)) for model, one in self._watches.items()}
 
@@ -68,21 +63,18 @@ class Following:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""
-        sequences = {model: sequences.snapshot() for model, sequences in self._sequences.items()}
-        return {"sequences": sequences, "latest": self.latest}
+        return {model: sequences.snapshot() for model, sequences in self._sequences.items()}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Replace everything by a snapshot; what was declared otherwise begins anew."""
-        self.latest = saved["latest"]
         for model, sequences in self._sequences.items():
-            if model in saved["sequences"]:
-                sequences.restore(saved["sequences"][model])
+            if model in saved:
+                sequences.restore(saved[model])
 
     def _count(self, model: str, said: Sequence[Checked]) -> None:
         """Add what was said of predictions to the sums of the whole model."""
         numbers, whole = self._watches[model].numbers, Slice(model, (), ())
         for checked in said:
-            self.latest = max(self.latest, int(checked.times.max(initial=0)))
             ticks, inverse = np.unique(checked.times // self._tick, return_inverse=True)
             cells = np.array([self._sums.cell(tick, whole) for tick in ticks.tolist()], np.int64)[inverse]
             number = np.full(len(cells), numbers[PREFIX + checked.rule.name])

@@ -34,7 +34,6 @@ from streams.core.metric.registry import metric_for
 from streams.core.panes import pane_of
 from streams.core.sample import sampled
 from streams.core.summarize import Summarizer
-from streams.core.watermark import FOREVER
 
 MOST_SILENT = 10_000
 """Ticks of silence that are looked at one by one: 27 years of days, more than a year of hours."""
@@ -219,10 +218,15 @@ class Watched:
             ),
         ]
 
-    def take(self, watermark: int) -> list[Tick]:
-        """Take out what became known in the ticks that the watermark has passed, by tick and model."""
+    def take(self, watermark: int, recorded: int) -> list[Tick]:
+        """
+        Take out what became known in the ticks that the watermark has passed, by tick and model.
+
+        None is later than that of the latest prediction that is `recorded`, us: that a recording ends is no outage,
+        and the labels that come after it stand beside no others.
+        """
         self._following.advance(watermark)
-        last = self._last() if watermark >= FOREVER else watermark // self._tick - 1
+        last = min(watermark // self._tick - 1, recorded // self._tick)
         found: dict[tuple[str, int], _Parts] = defaultdict(_Parts)
         self._take_predictions(found, last)
         for key, errors in self._errors.take(last + 1):
@@ -267,15 +271,6 @@ class Watched:
             yield from range(max(first, tick), tick + 1)
             self._heard[model], first = tick, max(first, tick + 1)
         yield from range(first, min(last, self._heard.get(model, last) + MOST_SILENT) + 1)
-
-    def _last(self) -> int:
-        """The last tick in which a prediction was made: that the events end is no outage, and labels come late."""
-        last = self._following.latest  # a rule may be about other models' predictions, whose sums are elsewhere
-        for one in self._summarizers.values():
-            _, time, slot, _ = one.panes.live()
-            made = one.panes.cells.read("0:predictions", slot).value() > 0
-            last = max(last, int(time[made].max(initial=0)))
-        return last // self._tick
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""

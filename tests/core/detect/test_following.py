@@ -63,11 +63,15 @@ def worked(told: Sequence[Event], partitions: int, every: int) -> list[dict[str,
             mine = [e for e in told[start : start + every] if int(e["request_id"][1:]) % partitions == number]
             list(upstream.process(block_of("s", mine), FAR_FUTURE))
             _send(upstream, number, downstreams)
+        recorded = max(upstream.recorded() for upstream in upstreams)
         for shard, (downstream, marks) in downstreams.items():
-            found += signals_of(downstream.show(marks.value(), start, provisional=True))
+            rows = downstream.show(marks.value(), start, provisional=True, ended=False, recorded=recorded)
+            found += signals_of(rows)
             downstreams[shard] = _restored(downstream), marks
+    recorded = max(upstream.recorded() for upstream in upstreams)
     for downstream, marks in downstreams.values():
-        found += signals_of(downstream.show(marks.value(), len(told), provisional=True, ended=True))
+        rows = downstream.show(marks.value(), len(told), provisional=True, ended=True, recorded=recorded)
+        found += signals_of(rows)
     return found
 
 
@@ -236,7 +240,7 @@ def _of_units(start: int) -> list[Event]:
 
 
 def _kept(pipeline: Pipeline) -> tuple[int, int]:
-    saved = pipeline.snapshot()["downstream"]["measures"]["watched"]["followed"]["sequences"]["a"]
+    saved = pipeline.snapshot()["downstream"]["measures"]["watched"]["followed"]["a"]
     return len(saved["rows"]["time"]), len(saved["followers"][0]["last"]["time"])
 
 

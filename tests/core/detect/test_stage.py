@@ -118,7 +118,7 @@ def ticks(told: Sequence[Event], size: int, declared: Config) -> list[Tick]:
         for _ in pipeline._upstream.process(block_of("s", told[first : first + size]), FAR_FUTURE):
             pass
     pipeline.catalog.groups.admit(FOREVER)
-    return pipeline._upstream.measures.watched.take(FOREVER)
+    return pipeline._upstream.measures.watched.take(FOREVER, pipeline._upstream.recorded())
 
 
 def same(one: Any, other: Any) -> bool:
@@ -251,7 +251,7 @@ def test_sums_meet_from_partitions() -> None:
         for message in messages(mine, declared):
             merged.merge(message)
     there.groups.admit(FOREVER)
-    found, whole = merged.watched.take(FOREVER), ticks(told, 200, declared)
+    found, whole = merged.watched.take(FOREVER, START + DAYS * DAY - 1), ticks(told, 200, declared)
 
     assert [tick.end for tick in found] == [tick.end for tick in whole]
     for ours, theirs in zip(found, whole, strict=True):
