@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import rich_click as click
+
+if TYPE_CHECKING:
+    from streams.core.detect.release import Marker
 
 
 def _instant(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
@@ -19,9 +23,19 @@ def _instant(_context: click.Context, _parameter: click.Parameter, text: str | N
     return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
 
 
+def _declared(config: str | None, model: str) -> tuple[Marker, ...]:
+    """Return the markers that a configuration declares for a model."""
+    from streams.config import load_config  # noqa: PLC0415 - so that --help is quick
+    from streams.core.detect.release import Marker  # noqa: PLC0415
+
+    markers = load_config(config).detection.markers if config is not None else ()
+    return tuple(Marker(one.time, one.name) for one in markers if one.concerns(model))
+
+
 @click.command(short_help="Find jumps and slow trends in what is stored.")
 @click.option("--model", required=True, help="A model that is watched.")
 @click.option("--store", "dsn", required=True, envvar="STREAMS_STORE", show_envvar=True, help="A store, as for query.")
+@click.option("--config", type=click.Path(exists=True, dir_okay=False), help="Its declared markers are looked at too.")
 @click.option("--watch", "watches", multiple=True, help="A metric, a column, traffic ...; all metrics.")
 @click.option("--since", metavar="DATE", callback=_instant, default=None, help="Only ticks from then on, in UTC.")
 @click.option("--until", metavar="DATE", callback=_instant, default=None, help="Only ticks until then, in UTC.")
@@ -38,6 +52,7 @@ def _instant(_context: click.Context, _parameter: click.Parameter, text: str | N
 def changes(  # noqa: PLR0913, PLR0917 - an option each
     model: str,
     dsn: str,
+    config: str | None,
     watches: tuple[str, ...],
     since: int | None,
     until: int | None,
@@ -51,7 +66,7 @@ def changes(  # noqa: PLR0913, PLR0917 - an option each
     from streams.report.changes_read import Span  # noqa: PLC0415
     from streams.sinks.clickhouse.store import read_store  # noqa: PLC0415
 
-    asked = Asked(Span(model, since, until), watches, season, alpha, seed)
+    asked = Asked(Span(model, since, until), watches, season, alpha, seed, _declared(config, model))
     with read_store(dsn) as store:
         found = find_changes(store.query, asked)
     if as_json:

@@ -16,7 +16,7 @@ worker has an upstream for each partition of the inputs and a downstream for eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -27,17 +27,19 @@ from streams.core.alert.trial_watches import TrialWatches
 from streams.core.block import Block, latest
 from streams.core.catalog import Catalog
 from streams.core.columns import length
+from streams.core.detect.release import Marker
 from streams.core.detect.rows import alert_rows, signal_rows
 from streams.core.detect.watched import Tick
 from streams.core.detect.watchman import watchmen
 from streams.core.intake import Intake, Joined
-from streams.core.judge.looks import verdict_rows
+from streams.core.judge.looks import decided, verdict_rows
 from streams.core.measures import Measures
 from streams.core.quality import slice_rows
 from streams.core.rows import rejected_rows
 from streams.core.runs import Runs
 from streams.core.sampling.stage import Sampling
 from streams.core.segment import EVERY_BUCKET, Segment
+from streams.core.trials import Look
 from streams.core.watermark import FOREVER, NEVER, Recorded, Watermarks
 from streams.sinks.clickhouse.rows import TableName
 
@@ -217,10 +219,17 @@ class Downstream:
     def _judge(self, watermark: int, revision: int, *, ended: bool) -> Rows:
         looks = self.measures.trials.look(FOREVER if ended else watermark)
         if looks:
+            self._mark(looks)
             yield "verdicts", verdict_rows([row for look in looks for row in look.rows], revision)
         notices = self._trials.step(looks, watermark)
         if notices:
             yield "alerts", alert_rows(notices, revision)
+
+    def _mark(self, looks: Iterable[Look]) -> None:
+        """Tell the watchman of a model of what experiments on it decided: what follows may be its work."""
+        for look in looks:
+            if look.model in self._watchmen and decided(look.rows):
+                self._watchmen[look.model].mark(Marker(look.tick, f"decision of experiment {look.experiment}"))
 
     def _detect(self, watermark: int, recorded: int, revision: int) -> Rows:
         for tick in self.measures.watched.take(watermark, recorded):

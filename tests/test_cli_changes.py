@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from streams.sinks.clickhouse.store import open_store
 from tests.conftest import Ran, Run
 from tests.report import year
-from tests.sinks.filled import table
+from tests.sinks.filled import table, verdict_row, verdicts
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,24 @@ def test_tables(changes: Run) -> None:
     assert "rises from 0.095 to 0.305 slowly: a straight line fits" in brier
     assert "2013-01-01  2014-01-01  +0.004212  [+0.004141, +0.004288]  rising" in brier
     assert "\x1b" not in ran.out
+
+
+def test_declared_markers_and_decisions(cli: Run, tmp_path: Path) -> None:
+    """A marker of the configuration is the release of a jump after it; a decision that is stored is compared too."""
+    with open_store(f"chdb:{tmp_path}/store") as store:
+        year.fill(store)
+        reached = year.FIRST + timedelta(days=60)
+        store.insert("verdicts", verdicts(verdict_row(model="fraud", first_reached=reached, verdict="better")))
+    config = tmp_path / "config.yaml"
+    declared = {"name": "border closed", "time": "2013-06-30"}
+    config.write_text(json.dumps({"models": {"fraud": {"task": "none"}}, "detection": {"markers": [declared]}}))
+    asked = ("alerts", "changes", "--store", f"chdb:{tmp_path}/store", "--model", "fraud", "--watch", "recall")
+    with_it, without = cli(*asked, "--config", config), cli(*asked)
+
+    assert (with_it.code, without.code) == (0, 0)
+    assert "  release       border closed, 2013-06-30" in with_it.out
+    assert "border closed" not in without.out
+    assert "decision of" in without.out
 
 
 def test_a_quiet_watch(changes: Run) -> None:

@@ -133,6 +133,12 @@ def test_ticks_are_counted_in_event_time() -> None:
     ("section", "expected"),
     [
         ({"models": {"froud": {}}}, ['models.froud: "froud" is no model of the configuration; did you mean `fraud`?']),
+        ({"markers": [{"name": "m", "time": "soon"}]}, ['markers[0].time: "soon" is no date: write 2026-01-01 or']),
+        ({"markers": [{"name": "", "time": "2026-01-01"}]}, ["markers[0].name: "]),
+        (
+            {"markers": [{"name": "m", "time": "2026-01-01", "models": ["froud"]}]},
+            ['markers[0].models[0]: "froud" is no model of the configuration; did you mean `fraud`?'],
+        ),
         ({"models": {"fraud": {"metrics": ["acuracy"]}}}, ['models.fraud.metrics[0]: "acuracy" is no metric of the']),
         ({"models": {"fraud": {"margins": {"trafic": 1}}}}, ['models.fraud.margins.trafic: "trafic" is no metric']),
         ({"models": {"fraud": {"columns": ["scores"]}}}, ['models.fraud.columns[0]: "scores" is no column; did you']),

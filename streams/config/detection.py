@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.json_schema import SkipJsonSchema
 
 from streams.config.fields import Duration, Slices
+from streams.config.markers import MarkerConfig, marker_problems
 from streams.config.problems import Problem, Problems, shown, unknown
 from streams.config.references import AnyReference, OwnReference, PinnedPeriod, Reference, ReferenceFiles
 from streams.config.stream_detectors import Severity, StreamConfig, stream_problems
@@ -164,6 +165,10 @@ class DetectionConfig(_Frozen):
         description="From what it is learned what is usual: first, trailing, a period (from, to) or files",
     )
 
+    markers: tuple[MarkerConfig, ...] = Field(
+        default=(), description="Moments that may explain a change: beside new versions and decisions of experiments"
+    )
+
     @property
     def ticks_learned(self) -> int:
         """How many ticks are learned from."""
@@ -211,7 +216,7 @@ def check_detection(section: DetectionConfig, models: Mapping[str, Watchable]) -
     Problems
         With everything that is wrong.
     """
-    found = list(_times(section))
+    found = [*_times(section), *marker_problems(section.markers, models)]
     for name, watch in section.models.items():
         where = ("models", name)
         found += [((*where, *place), text) for place, text in _period(section, watch.reference)]

@@ -22,7 +22,16 @@ from streams.core.detect.plan import LABEL_DELAY
 from streams.core.detect.release import BeforeAfter, Marker, Series, before_after, nearest
 from streams.core.judge.evidence import Interval
 from streams.errors import StreamsError, UsageError
-from streams.report.changes_read import METRIC, Span, Stored, named, read_releases, read_slices, read_whole
+from streams.report.changes_read import (
+    METRIC,
+    Span,
+    Stored,
+    named,
+    read_decisions,
+    read_releases,
+    read_slices,
+    read_whole,
+)
 from streams.report.changes_slow import Trend, gradual_steps, trends
 from streams.report.read import Query
 
@@ -35,13 +44,18 @@ _SEASONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked: which ticks, which watches (none: all metrics), ticks in a season, the error rate, and a seed."""
+    """
+    What is asked: which ticks, which watches (none: all metrics), ticks in a season, the error rate, and a seed.
+
+    `markers` are looked at beside the releases and decisions that are stored.
+    """
 
     span: Span
     watches: tuple[str, ...] = ()
     season: int = 7
     alpha: float = 0.01
     seed: int = 0
+    markers: tuple[Marker, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +128,12 @@ def find_changes(query: Query, asked: Asked) -> Report:
     fewest = max(2 * FEWEST, FEWEST_SEASONS * asked.season)
     _refuse_length(asked, max(len(stored.series[name].known().ends) for name in names), fewest)
     metrics = [name for name, kind in stored.kinds.items() if kind == METRIC]
-    markers = read_releases(query, asked.span.model, stored.tick, metrics)
-    finder = _Finder(query, asked, stored, tuple(markers or ()))
+    versions = read_releases(query, asked.span.model, stored.tick, metrics)
+    markers = (*(versions or ()), *read_decisions(query, asked.span.model), *asked.markers)
+    finder = _Finder(query, asked, stored, markers)
     found = tuple(finder.watched(name) for name in names if len(stored.series[name].known().ends))
-    return Report(asked, stored.tick, fewest, found, None if markers is None else tuple(finder.markers))
+    unknown = versions is None and not finder.markers
+    return Report(asked, stored.tick, fewest, found, None if unknown else tuple(finder.markers))
 
 
 def _refuse_length(asked: Asked, ticks: int, fewest: int) -> None:

@@ -15,6 +15,7 @@ from streams.core.columns import Floats, Ints
 from streams.core.detect.finding import Slice
 from streams.core.detect.movers import Sliced
 from streams.core.detect.release import Marker, Series, versions_seen
+from streams.core.judge.looks import CHECKS
 from streams.core.window_spec import WindowSpec
 from streams.errors import StreamsError, UsageError
 from streams.report.read import Query
@@ -136,6 +137,18 @@ def read_releases(query: Query, model: str, tick: int, metrics: Iterable[str]) -
     traffic = np.zeros((len(versions), len(starts)))
     traffic[which, at] = np.where(counted > 0, counted, np.nan_to_num(_numbers(rows["labelled"])))
     return versions_seen(starts + size, size, traffic, versions.tolist())
+
+
+def read_decisions(query: Query, model: str) -> list[Marker]:
+    """Find when experiments on a model reached verdicts on metrics, each for the first time."""
+    checks = ", ".join(map(quoted, CHECKS))
+    rows = query(
+        "SELECT DISTINCT experiment, first_reached FROM verdicts FINAL "  # noqa: S608
+        f"WHERE model = {quoted(model)} AND first_reached IS NOT NULL AND kind NOT IN ({checks}) "
+        "ORDER BY first_reached, experiment"
+    )
+    names, times = rows["experiment"].to_pylist(), _micros(rows["first_reached"]).tolist()
+    return [Marker(time, f"decision of experiment {name}") for name, time in zip(names, times, strict=True)]
 
 
 def named(stored: Stored, watches: Sequence[str], model: str) -> list[str]:

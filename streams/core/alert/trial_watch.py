@@ -18,14 +18,13 @@ from streams.core.alert.notice import Notice
 from streams.core.alert.rule import AlertRule, Severity
 from streams.core.detect.finding import Finding, Slice
 from streams.core.judge.comparison import OPEN
-from streams.core.judge.looks import Plan, Row
+from streams.core.judge.looks import CHECKS, Plan, Row
 from streams.core.watermark import FOREVER, NEVER
 from streams.core.window_spec import DAY
 
 OVER = 2 * DAY
 """An experiment is over when nobody has come into its arms for so long."""
 
-CHECKS = ("sample_ratio", "crossovers")
 _TROUBLE = frozenset({"worse", "mismatch"})
 _KINDS = ("guardrail", "primary")
 _GUARDRAILS = ("guardrails of", "guardrail-harmed", "switch it off")

@@ -68,7 +68,13 @@ class Watchman:
         self._alerting = Alerting(watch.model, alerts, grouping, worse=harms(watch.metrics, declared.detectors))
         self._coverage = Coverage()
         self._versions: set[str] = set()
+        declared_markers = [one for one in section.markers if one.concerns(watch.model)]
+        self._declared_markers = [Marker(one.time, one.name) for one in declared_markers]
         self._markers: list[Marker] = []
+
+    def mark(self, marker: Marker) -> None:
+        """Note what was decided, as something that may explain a change; before the tick in which it was."""
+        self._markers.append(marker)
 
     def step(self, tick: Tick) -> Told:
         """Look at the next tick."""
@@ -189,7 +195,7 @@ class Watchman:
             return None
         at, low, high = (int(of[place]) * self._tick for of in (looks.onset, looks.onset_low, looks.onset_high))
         low, high = min(low, at), max(high, at)
-        release = nearest(at, low, high, self._markers, _REACH * self._tick)
+        release = nearest(at, low, high, (*self._declared_markers, *self._markers), _REACH * self._tick)
         return _Onset(at, low, high, "" if release is None else release.name)
 
     def _movers(self, looked: Looked) -> dict[str, tuple[tuple[Where, float], ...]]:
@@ -241,7 +247,11 @@ class Watchman:
     def _signature(self) -> list[Any]:
         """What findings must have been made for to be of use, as plain data."""
         rules = [str(rule) for rule in self._watch.rules]
-        apart = {"models", "reference"}  # the first ticks go without saying, as they did in earlier snapshots
+        apart = {
+            "models",
+            "reference",
+            "markers",
+        }  # the first ticks go without saying, as they did in earlier snapshots
         said = [self._section.model_dump_json(exclude=apart), self._declared.model_dump_json(exclude=apart), rules]
         reference = self._section.reference_of(self._declared)
         return said if reference == "first" else [*said, written(reference)]

@@ -27,6 +27,9 @@ from streams.core.watermark import NEVER
 SHARE_ALPHA = 0.01
 SHARE_MARGIN = 0.01  # of an arm's share, relative: a smaller mismatch moves no verdict
 CROSSING_TOLERANCE = 0.01  # of units in more than one arm
+CHECKS = ("sample_ratio", "crossovers")
+"""Kinds of rows that say whether units are in the arms as declared."""
+
 _RESIDUE = 1e-9  # as much may be left of what was added to a sum and taken back
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -221,6 +224,11 @@ class Judge:
             "verdict": {"fail": "mismatch", "pass": "match"}.get(changed.verdict, comparison.OPEN),
             "method": "Dirichlet multinomial",
         }
+
+
+def decided(rows: Iterable[Row]) -> bool:
+    """Whether a look reached a verdict on a metric for the first time; that arms are as declared decides nothing."""
+    return any(row["first_reached"] == row["tick"] and row["kind"] not in CHECKS for row in rows)
 
 
 def verdict_rows(rows: Iterable[Row], revision: int) -> pa.Table:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from streams.config import Config
+from streams.config.detection import DetectionConfig
 from streams.core.catalog import Catalog
 from streams.core.measures import Measures
 from streams.pipeline import Downstream, Pipeline, Upstream
@@ -92,6 +93,24 @@ def test_a_harmful_arm_is_one_alert_in_any_blocks(size: int, restored: int) -> N
     assert one["value"] - one["reference"] == pytest.approx(one["effect"])
     assert (one["n"] > 20, 0.5 < one["label_coverage"] <= 1) == (True, True)
     assert one["runbook"] == "docs/runbooks/canary-harmed.md"
+
+
+@pytest.mark.parametrize("size", [2_000, 191])
+def test_a_decision_is_a_marker(size: int) -> None:
+    """When an experiment first reaches a verdict on a metric, the watchman of its model knows; once for each."""
+    declared = config().model_copy(
+        update={"detection": DetectionConfig.model_validate({"learn": "60d", "models": {"fraud": {}}})}
+    )
+    pipeline, told = Pipeline(declared), events(1, RIGHT)
+    pipeline.open("s")
+    verdicts = Rows()
+    for first in range(0, len(told), size):
+        for rows in (pipeline.process(block_of("s", told[first : first + size]), FAR_FUTURE), pipeline.flush()):
+            verdicts += [row for name, table in rows if name == "verdicts" for row in table.to_pylist()]
+    [decision] = {row["first_reached"] for row in verdicts if row["metric"] == "accuracy"} - {None}
+
+    markers = pipeline.snapshot()["downstream"]["watchmen"]["fraud"]["markers"]
+    assert markers == [[int(decision.timestamp() * 1e6), "decision of experiment canary"]]
 
 
 def test_what_it_says_can_be_acted_upon() -> None:

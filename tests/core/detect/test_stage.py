@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from streams.config import Config
+from streams.config.markers import MarkerConfig
 from streams.core.catalog import Catalog
 from streams.core.detect.column_sums import Entries
 from streams.core.detect.grid import bins_of, category_bins
@@ -168,6 +169,20 @@ def test_a_change_is_told_once_with_its_onset() -> None:
     assert abs(first["since"].timestamp() * 1e6 - (START + 35 * DAY)) <= 2 * DAY
     assert START + 35 * DAY < first["tick"].timestamp() * 1e6 <= START + 40 * DAY
     assert len({row["dedup_key"] for row in pages}) == 1
+
+
+def test_a_declared_marker_is_named() -> None:
+    """A moment that the configuration declares for the model, shortly before the change, is its release."""
+    markers = [
+        {"name": "another supplier of ages", "time": "2024-02-04", "models": ["fraud"]},
+        {"name": "of no concern", "time": "2024-02-05", "models": ["other"]},
+    ]
+    declared = config()
+    named = declared.detection.model_copy(update={"markers": tuple(map(MarkerConfig.model_validate, markers))})
+    declared = declared.model_copy(update={"detection": named})
+    first = next(row for row in run(events(2, changed=35), 500, declared)["alerts"] if row["severity"] == "page")
+
+    assert (first["watch"], first["release"]) == ("accuracy", "another supplier of ages")
 
 
 def test_where_nothing_changes_nothing_is_told() -> None:
