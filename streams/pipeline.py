@@ -200,18 +200,22 @@ class Downstream:
         self._watchmen = watchmen(catalog)
         self._listed = 0
 
-    def show(self, watermark: int, revision: int, *, provisional: bool, ended: bool, recorded: int) -> Rows:
+    def tell(self, watermark: int, revision: int, *, recorded: int, ended: bool = False) -> Rows:
         """
-        Show the windows that have become final and, if `provisional`, every window that changed, and the slices.
+        Say what follows from the ticks that are over: verdicts, signals and alerts.
 
         Silence is told until the time `recorded` (us), as `Upstream.recorded` says it.
         """
         self.catalog.groups.admit(FOREVER if ended else watermark)
+        yield from self._judge(watermark, revision, ended=ended)
+        yield from self._detect(FOREVER if ended else watermark, recorded, revision)
+
+    def show(self, watermark: int, revision: int, *, provisional: bool, ended: bool = False) -> Rows:
+        """Show the windows that have become final and, if `provisional`, every window that changed, and the slices."""
+        self.catalog.groups.admit(FOREVER if ended else watermark)
         now = watermark if ended or watermark <= NEVER else watermark + self.catalog.config.disorder
         for table in self.measures.show(watermark, now, revision, provisional=provisional):
             yield "windows", table
-        yield from self._judge(watermark, revision, ended=ended)
-        yield from self._detect(FOREVER if ended else watermark, recorded, revision)
         if provisional and self.catalog.groups.decided_slices() > self._listed:
             self._listed = self.catalog.groups.decided_slices()
             yield "slices", slice_rows(self.catalog.groups.decisions(), revision)
@@ -308,7 +312,8 @@ class Pipeline:
     def _show(self, *, provisional: bool, ended: bool) -> Rows:
         self._upstream.changes = 0
         watermark, recorded = self.watermarks.value(), self._upstream.recorded()
-        yield from self._downstream.show(watermark, self.read, provisional=provisional, ended=ended, recorded=recorded)
+        yield from self._downstream.tell(watermark, self.read, recorded=recorded, ended=ended)
+        yield from self._downstream.show(watermark, self.read, provisional=provisional, ended=ended)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as nested dictionaries of plain data, arrays and Arrow tables; see runtime/snapshot.py."""

@@ -49,7 +49,7 @@ class Windowing:
         self._numbers = dict.fromkeys(range(self.partitions), 0)
         self._shows = 0
         self._merged_bytes, self._merged, self.size = 0, 0, 0
-        self._new = False
+        self._new, self._untold = False, False
 
     def take(self, records: Records) -> None:
         """
@@ -77,7 +77,7 @@ class Windowing:
             )
         self._numbers[partition] = number
         self._merged += 1
-        self._new = True
+        self._new, self._untold = True, True
         if message["sums"] is not None:
             self.downstream.measures.merge(message["sums"])
         if not message["more"]:  # what is still to come may be older than what this capture says of event time
@@ -92,16 +92,26 @@ class Windowing:
         if message["idle"]:
             self.watermarks.rest(partition)
 
+    def tell(self) -> Rows:
+        """Say what follows from the ticks that are over, and has not been told."""
+        if not self._untold:
+            return
+        self._untold = False
+        marks, recorded = self.watermarks, max(self._recorded.values())
+        yield from self.downstream.tell(marks.value(), self._revision(), recorded=recorded, ended=marks.all_ended())
+
     def show(self) -> Rows:
-        """Show what has changed since this was last called."""
+        """Tell what has not been told, and show the windows that have changed since this was last called."""
+        yield from self.tell()
         if not self._new:
             return
         self._new = False
+        marks, revision = self.watermarks, self._revision()
+        yield from self.downstream.show(marks.value(), revision, provisional=True, ended=marks.all_ended())
+
+    def _revision(self) -> int:
         self._shows += 1
-        revision = (self.checkpoints.claim.epoch << _EPOCH_BITS) + self._shows
-        marks, recorded = self.watermarks, max(self._recorded.values())
-        ended = marks.all_ended()
-        yield from self.downstream.show(marks.value(), revision, provisional=True, ended=ended, recorded=recorded)
+        return (self.checkpoints.claim.epoch << _EPOCH_BITS) + self._shows
 
     def settled(self) -> bool:
         """Whether every input partition has ended, and all that it sent has been shown; so also where none sends."""
@@ -140,4 +150,4 @@ class Windowing:
         self._numbers = dict(enumerate(saved["numbers"]))
         self.position = saved["position"]
         self.size = len(data)
-        self._new = True  # what was shown may not have been stored when the worker before died
+        self._new, self._untold = True, True  # what was shown may not have been stored when the worker before died

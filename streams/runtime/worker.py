@@ -6,7 +6,8 @@ The worker: for each partition that it holds, a join of its events and the windo
     telemetry.feedback    ┘                                      telemetry.verdicts, .alerts ─┘
 
 Two agents hand over blocks (`take`), and a clock ticks twice a second: then what has gathered is stored, checkpoints
-are written, summaries are sent and windows shown. All of it runs in one loop, so state changes only between waits.
+are written, summaries are sent, findings are announced and windows shown. All of it runs in one loop, so state changes
+only between waits.
 """
 
 from __future__ import annotations
@@ -14,27 +15,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-import pyarrow as pa
-
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
 from streams.config.models import Config
 from streams.errors import StreamsError
+from streams.runtime.announcing import Told, announce, hand_over
 from streams.runtime.checkpoint import Checkpoints, TakenOver, claim
 from streams.runtime.joining import Joining
 from streams.runtime.kafka import shard_of
 from streams.runtime.log import Log
-from streams.runtime.notices import notice_records
 from streams.runtime.part import Part, dead_letters
 from streams.runtime.references import learn_references
 from streams.runtime.snapshot import fingerprint
-from streams.runtime.topics import ALERTS, CHECKPOINTS, CLAIMS, INPUTS, REJECTED, SUMMARIES, VERDICTS
+from streams.runtime.topics import CHECKPOINTS, CLAIMS, INPUTS, REJECTED, SUMMARIES
 from streams.runtime.transport import Fetch
-from streams.runtime.verdicts import verdict_records
 from streams.runtime.windowing import Windowing
 from streams.sinks.writer import Writer
 
@@ -353,30 +351,30 @@ class Worker:
 
     async def _save_windows(self, part: Part, last: bool) -> None:
         """Show what has changed; once that is stored, and findings are announced, the sums may be written as shown."""
+        await self._tell(part)
         now = self._clock()
         if now < part.show_at and not last:
             return
         started = time.perf_counter()
-        told: dict[str, list[pa.Table]] = {"verdicts": [], "alerts": []}
-        for table, rows in part.windowing.show():
-            self.writer.add(table, rows)
-            if table in told:
-                told[table].append(rows)
+        told = hand_over(part.windowing.show(), self.writer)
         captured = part.windowing.capture(whole=last or now - part.windowed >= _WINDOWS_SAVED_SECONDS)
         part.show_at = now + _WINDOW_SHARE * (time.perf_counter() - started)
         await self.writer.flush()
-        await self._announce(**told)
+        await self._announce(told)
         if captured is not None:
             part.windowed = now
             await part.windowing.save(captured)
             await self._commit(part, {self.topics[-1]: captured["position"]})
 
-    async def _announce(self, verdicts: Sequence[pa.Table], alerts: Sequence[pa.Table]) -> None:
-        """Append verdicts and alerts to their topics, for those who do not ask the store."""
-        shards = verdict_records(verdicts, self._config.kafka.partitions)
-        await asyncio.gather(*(self._log.append(VERDICTS, shard, records) for shard, records in shards.items()))
-        if alerts:
-            await self._log.append(ALERTS, 0, notice_records(alerts))
+    async def _tell(self, part: Part) -> None:
+        """Store and announce findings before windows are shown, which takes longer and which wakes nobody up."""
+        told = hand_over(part.windowing.tell(), self.writer)
+        if told:
+            await self.writer.flush()
+            await self._announce(told)
+
+    async def _announce(self, told: Told) -> None:
+        await announce(told, self._log, self._config.kafka.partitions)
 
     def _rest(self, number: int, part: Part) -> None:
         """Tell the join of topics that were read to their end long ago."""

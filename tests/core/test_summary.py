@@ -14,7 +14,7 @@ from streams.core.catalog import Catalog
 from streams.core.measures import Measures
 from streams.core.panes import Panes
 from streams.core.summary import Sums, by_shard, parted
-from streams.core.watermark import FOREVER, NEVER
+from streams.core.watermark import FOREVER
 from streams.pipeline import Downstream, Upstream
 from tests.core.making import ints, make_config
 from tests.driving import FAR_FUTURE, Numbers, block_of, final_numbers
@@ -96,7 +96,7 @@ def numbers(config: Config, collected: list[Sums]) -> Numbers:
     for sums in collected:
         measures.merge(sums)
     rows: list[dict[str, Any]] = []
-    for name, table in Downstream(catalog, measures).show(FOREVER, 1, provisional=True, ended=True, recorded=NEVER):
+    for name, table in Downstream(catalog, measures).show(FOREVER, 1, provisional=True, ended=True):
         rows += table.to_pylist() if name == "windows" else []
     return final_numbers(rows)
 

@@ -49,10 +49,10 @@ class Telling(Windowing):
         super().__init__(part.windowing.config, 0, 1, part.windowing.checkpoints)
         self._table = table
 
-    def show(self) -> Rows:
-        shown = list(super().show())
-        yield from shown
-        if shown:
+    def tell(self) -> Rows:
+        anything = self._untold
+        yield from super().tell()
+        if anything:
             yield self._table, records()[self._table]
 
 
@@ -197,6 +197,21 @@ def test_findings_are_announced_after_the_store_has_them_and_before_the_sums_are
 
     with asyncio.Runner(loop_factory=virtual_loop) as runner:
         runner.run(run())
+
+
+@pytest.mark.parametrize("table", TOPICS)
+def test_findings_wait_for_no_windows(table: TableName) -> None:
+    """They are announced in a tick in which windows are not shown, since showing them took long not long ago."""
+
+    async def run() -> None:
+        held = await telling(table)
+        held.worker.parts[0].show_at = held.seconds + 1e6
+        await held.worker.tick()
+
+        assert len(announced(held, table)) == len(records()[table])
+        assert "windows" not in held.shelf.tables.rows
+
+    asyncio.run(run())
 
 
 @told

@@ -206,7 +206,7 @@ def test_partitions_that_are_merged_tell_what_one_pipeline_tells() -> None:
         watermark = (
             max(event["event_time"] for event in told) if ended else min(one.watermarks.value() for one in sides)
         )
-        for name, table in down.show(watermark, 1, provisional=True, ended=ended, recorded=watermark):
+        for name, table in down.tell(watermark, 1, recorded=watermark, ended=ended):
             found.extend(table.drop_columns(["revision"]).to_pylist() if name == "alerts" else [])
 
     for first in range(0, len(told), 150):

@@ -65,12 +65,12 @@ def worked(told: Sequence[Event], partitions: int, every: int) -> list[dict[str,
             _send(upstream, number, downstreams)
         recorded = max(upstream.recorded() for upstream in upstreams)
         for shard, (downstream, marks) in downstreams.items():
-            rows = downstream.show(marks.value(), start, provisional=True, ended=False, recorded=recorded)
+            rows = downstream.tell(marks.value(), start, recorded=recorded)
             found += signals_of(rows)
             downstreams[shard] = _restored(downstream), marks
     recorded = max(upstream.recorded() for upstream in upstreams)
     for downstream, marks in downstreams.values():
-        rows = downstream.show(marks.value(), len(told), provisional=True, ended=True, recorded=recorded)
+        rows = downstream.tell(marks.value(), len(told), recorded=recorded, ended=True)
         found += signals_of(rows)
     return found
 
