@@ -216,15 +216,16 @@ class Downstream:
         now = watermark if ended or watermark <= NEVER else watermark + self.catalog.config.disorder
         for table in self.measures.show(watermark, now, revision, provisional=provisional):
             yield "windows", table
-        if provisional and self.catalog.groups.decided_slices() > self._listed:
-            self._listed = self.catalog.groups.decided_slices()
-            yield "slices", slice_rows(self.catalog.groups.decisions(), revision)
+        if provisional and self.measures.told() > self._listed:
+            self._listed = self.measures.told()
+            yield "slices", slice_rows(self.measures.slices(), revision)
 
     def _judge(self, watermark: int, revision: int, *, ended: bool) -> Rows:
         looks = self.measures.trials.look(FOREVER if ended else watermark)
-        if looks:
-            self._mark(looks)
-            yield "verdicts", verdict_rows([row for look in looks for row in look.rows], revision)
+        self._mark(looks)
+        rows = [row for look in looks for row in look.shown(self.catalog.config.privacy.smallest_cell)]
+        if rows:
+            yield "verdicts", verdict_rows(rows, revision)
         notices = self._trials.step(looks, watermark)
         if notices:
             yield "alerts", alert_rows(notices, revision)

@@ -92,6 +92,7 @@ def test_the_secret_is_shown_nowhere() -> None:
         ({"secret_env": "S", "secret_file": "f"}, "is a second place beside `secret_env`: keep one of the two"),
         ({"client": ["label"]}, '"label" is none of `fields`'),
         ({"smallest_cell": 0}, "is too small: at least 1 is allowed"),
+        ({"smallest_cell": 8_193}, "is too large: at most 8192 is allowed"),
         ({"retention": {"sample": "1d"}}, "samples"),
     ],
 )

@@ -9,10 +9,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from streams.config import parse_config
 from streams.config.privacy import ALWAYS_KEPT, MAPS_OF_NUMBERS, MAPS_OF_TEXTS, NUMBERS, PAYLOAD, TEXTS
+from streams.core.metric.crowd import bins_for
+from streams.sinks.clickhouse.store import open_store
 from tests.conftest import Run
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "privacy.md").read_text(encoding="utf-8")
@@ -77,6 +81,47 @@ def test_the_configuration_is_complete() -> None:
     (config,) = blocks("yaml")
 
     assert parse_config(config, "docs/privacy.md").privacy.smallest_cell == 20
+
+
+def test_the_table_of_units_is_exact() -> None:
+    """The numbers of bins and units are those of throwing units into bins at random."""
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", DOCUMENT, re.MULTILINE)
+
+    assert len(rows) == 4
+    for row in rows:
+        smallest, bins, *units = map(int, row)
+        assert bins == bins_for(smallest)
+        chances = chance_of_enough(bins, smallest, max(units))
+        assert [int(np.argmax(chances >= share)) for share in (0.5, 0.95, 0.999)] == units
+
+
+def chance_of_enough(bins: int, smallest: int, most: int) -> npt.NDArray[np.float64]:
+    """Return the chances that 0, 1, ..., `most` units occupy so many bins or more."""
+    occupied, chances = np.zeros(most + 1), [0.0]
+    occupied[0] = 1.0
+    for _ in range(most):
+        again = np.arange(most + 1) / bins
+        occupied, fresh = occupied * again, occupied * (1 - again)
+        occupied[1:] += fresh[:-1]
+        chances.append(float(occupied[smallest:].sum()))
+    return np.array(chances)
+
+
+def test_the_grants_are_statements_of_the_engine(tmp_path: Path) -> None:
+    """The embedded engine, which has no access control to run them on, reads each of them as such."""
+    (grants,) = blocks("sql")
+    statements = [one.strip() for one in grants.split(";") if one.strip()]
+    with open_store(f"chdb:{tmp_path}/store") as store:
+        store.migrate()
+        views = set(
+            store.query("SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'")[
+                "name"
+            ].to_pylist()
+        )
+        read = [str(store._writer.command(f"EXPLAIN AST {one}")) for one in statements]
+
+    assert read == ["CreateRoleQuery", *["GrantQuery"] * 3]
+    assert {re.sub(r".*streams\.(\w+).*", r"\1", one) for one in statements[1:]} == views - {"current_alerts"}
 
 
 def test_forgetting_needs_the_secret(tmp_path: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:

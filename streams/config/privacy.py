@@ -23,6 +23,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from streams.config.fields import Duration
 from streams.config.problems import Problem, Problems, shown, unknown
+from streams.core.metric.crowd import LARGEST
 from streams.core.privacy.rule import DROP, HASH, KEEP, Rule
 from streams.core.window_spec import DAY
 
@@ -122,7 +123,11 @@ class PrivacyConfig(BaseModel):
         json_schema_extra=_without_default,
     )
     smallest_cell: int = Field(
-        default=1, strict=True, ge=1, description="Slices of fewer observations are not shown in `quality`"
+        default=1,
+        strict=True,
+        ge=1,
+        le=LARGEST,
+        description="Windows, slices and arms of fewer units are not shown",
     )
     retention: dict[Retained, Duration] = Field(
         default_factory=dict, description="By table: how long rows are kept; without an entry for ever"

@@ -18,6 +18,7 @@ from streams.core.groups import Groups, SlicePlan
 from streams.core.ids import hash_strings, hash_text
 from streams.core.maturity.delays import Followed
 from streams.core.metric.base import Metric, Task
+from streams.core.metric.crowd import Census
 from streams.core.metric.layout import Layout, layout
 from streams.core.metric.registry import metric_for
 from streams.core.privacy.plan import landing
@@ -40,7 +41,12 @@ class Catalog:
         self.followed = _followed(config)
         dated = bool(self.watches) or any(one.delays for one in self.followed)
         self.shape = Shape(
-            frozenset(self.tasks), _places(config), self.docket.exposures, dated, bool(config.sampling.models)
+            frozenset(self.tasks),
+            _places(config),
+            self.docket.exposures,
+            dated,
+            sampled=bool(config.sampling.models),
+            counted=config.privacy.smallest_cell > 1,
         )
         self._seen = 0
         self._model_of_cohort: npt.NDArray[np.int64] = np.empty(0, np.int64)
@@ -100,7 +106,11 @@ class Catalog:
 
     def layout(self, task: Task) -> Layout:
         """What has to be summed for the task."""
-        return layout(self.metrics(task))
+        return layout(self.metrics(task), self.census(task))
+
+    def census(self, task: Task) -> Census | None:
+        """What is counted of units for the task's metrics; none where every row may be shown."""
+        return Census.of(self.metrics(task), self.config.privacy.smallest_cell)
 
     def specs(self, task: Task) -> tuple[WindowSpec, ...]:
         """All windows that models of the task have."""

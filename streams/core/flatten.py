@@ -2,7 +2,7 @@
 From Arrow batches to the flat columns that the join holds: ids hashed, labels hashed, attributes as cohorts.
 
 A prediction's flat row has 62 bytes, plus eight for each optional column that the configured tasks need, and for each
-place of a ranking that their metrics look at; nine more where there are experiments.
+place of a ranking that their metrics look at; nine more where there are experiments, and two where units are counted.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from streams.core.exposure import Exposures, bucket_of
 from streams.core.groups import MISSING, Groups, combine
 from streams.core.ids import hash_repeated, hash_strings, hash_twice, mix
 from streams.core.metric.base import Task
+from streams.core.metric.crowd import places_of
 
 SHADOW = 1  # flag: the user did not see this prediction
 BY_REQUEST = 2  # flag: an outcome of the request has joined this prediction
 BY_NAME = 4  # flag: an outcome that names this prediction has joined it
 LABELLED = BY_REQUEST | BY_NAME
 FIRST_KIND_BIT = 3  # flags from this bit up: kinds of feedback already counted
+
+ABOUT_UNITS = ("arms", "bucket", "place")  # columns that changes have of their prediction, where it does
 
 RANKING_PLACES = 100  # items of a ranking that `mrr` looks at; an item behind them counts as not in the list
 
@@ -39,7 +42,8 @@ class Shape:
     Which optional columns waiting predictions need.
 
     By the models' tasks, by how much of a ranking metrics see, and by whether there are experiments. `followed` says
-    whether a model is watched for change, or how long its labels take; `sampled` whether raw events are kept by policy.
+    whether a model is watched for change, or how long its labels take; `sampled` whether raw events are kept by policy;
+    `counted` whether it is counted how many units there are.
     """
 
     tasks: frozenset[Task]
@@ -47,6 +51,12 @@ class Shape:
     exposures: Exposures | None = None
     followed: bool = False
     sampled: bool = False
+    counted: bool = False
+
+    @property
+    def of_units(self) -> bool:
+        """Whether it matters which unit a prediction is for."""
+        return self.counted or self.exposures is not None
 
     @property
     def dated(self) -> bool:
@@ -85,6 +95,8 @@ class Shape:
         asked: DTypes = {"share": np.float32} if self.sampled else {}
         if self.exposures is not None:
             asked |= {"arms": np.uint64, "bucket": np.uint8}  # exposure.py says what they mean
+        if self.counted:
+            asked |= {"place": np.int16}  # of the unit, as metric/crowd.py counts them
         return asked
 
 
@@ -116,7 +128,7 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
     """
     Build the rows of the prediction store, of the chosen events; `ids` comes from `identify` for all.
 
-    Where there are experiments, `ids` has the hashes of units as well (`units_of`).
+    Where it matters whom they are for, `ids` has the hashes of units as well (`units_of`).
 
     Rows are chosen as numbers: to take them out of the table would copy every text and map of it.
     """
@@ -140,6 +152,7 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
         "share": lambda: np.ones(len(table), np.float32),  # until it is decided
         "arms": lambda: _arms(table, shape),
         "bucket": lambda: bucket_of(ids["unit"]),
+        "place": lambda: places_of(ids["unit"]),
     }
     names = shape.dtypes().keys()
     rows = take({name: columns[name] if name in columns else optional[name]() for name in names - {"cohort"}}, chosen)

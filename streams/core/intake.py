@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,19 @@ from streams.core.archive import Archive
 from streams.core.block import Batch, Block, Reject, fields_of
 from streams.core.catalog import Catalog
 from streams.core.columns import Columns, Floats, Hashes, Ints, Mask, from_arrow, length, ordered, take
-from streams.core.flatten import cohorts_of, flatten_feedback, flatten_outcomes, flatten_predictions, identify, units_of
+from streams.core.flatten import (
+    ABOUT_UNITS,
+    cohorts_of,
+    flatten_feedback,
+    flatten_outcomes,
+    flatten_predictions,
+    identify,
+    units_of,
+)
 from streams.core.ids import hash_twice
 from streams.core.join import MATCHED, Joiner, Orphans
 from streams.core.metric.base import Source
+from streams.core.metric.crowd import NOBODY
 from streams.core.rows import orphan_rows, record_texts
 from streams.core.runs import Runs
 from streams.core.sampling.stage import Sampling
@@ -94,10 +103,19 @@ class Intake:
     def restore(self, head: Mapping[str, Any], segments: Sequence[Segment], swept: int) -> None:
         """Replace everything; `swept` is the sequence of the last segment written before the last sweep."""
         self.archive = Archive()
-        rows, sequences = assemble(segments, self._catalog.groups, self.archive, self._catalog.shape.exposures)
+        counted = [replace(segment, content=self._counted(segment.content)) for segment in segments]
+        rows, sequences = assemble(counted, self._catalog.groups, self.archive, self._catalog.shape.exposures)
         rows["predictions"] = self._shared(rows["predictions"])
         self.joiner.restore(head["joiner"], rows, {name: of <= swept for name, of in sequences.items()})
         self.tally = Counter(head["tally"])
+
+    def _counted(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Content of a segment with the places of units, or without, as is declared now: nobody's where none were."""
+        predictions = {name: column for name, column in content["predictions"].items() if name != "place"}
+        if self._catalog.shape.counted:
+            nobody = np.full(length(predictions), NOBODY, np.int16)
+            predictions |= {"place": content["predictions"].get("place", nobody)}
+        return {**content, "predictions": predictions}
 
     def _shared(self, predictions: Columns) -> Columns:
         """Predictions with the shares of what is sampled now: that of all where none was decided on."""
@@ -131,19 +149,16 @@ class Intake:
 
     def _predictions(self, batch: Batch, ids: Columns) -> Joined:
         chosen, known = self._fresh(self.joiner.predictions, ids["key"], ids["target"], "duplicate_predictions")
-        exposed = self._catalog.shape.exposures is not None
-        ids = ids | {"unit": units_of(batch.table, ids["key"])} if exposed else ids
-        rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, self._catalog.shape)
+        shape = self._catalog.shape
+        ids = ids | {"unit": units_of(batch.table, ids["key"])} if shape.of_units else ids
+        rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, shape)
         traffic = {name: rows[name] for name in ("cohort", "time", "weight", "id")}
         traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
         traffic |= {"sign": np.ones(length(rows)), "known": rows["time"]}
-        if exposed:
-            traffic |= {
-                "arms": rows["arms"],
-                "bucket": rows["bucket"],
-                "unit": ids["unit"][chosen],
-            }
-        shares = self._sampling.decide(batch.table, chosen, rows["cohort"]) if self._catalog.shape.sampled else None
+        traffic |= {name: rows[name] for name in ABOUT_UNITS if name in rows}
+        if shape.exposures is not None:
+            traffic["unit"] = ids["unit"][chosen]
+        shares = self._sampling.decide(batch.table, chosen, rows["cohort"]) if shape.sampled else None
         if shares is not None:
             rows["share"] = shares.astype(np.float32)
         labels, feedback = self.joiner.add_predictions(rows, known)

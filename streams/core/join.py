@@ -17,7 +17,7 @@ import numpy as np
 
 from streams.core.columns import Array, Columns, Floats, Hashes, Ints, Mask, concat, length, take
 from streams.core.course import OUTCOME_STATE, Pairs, label_changes, label_rows
-from streams.core.flatten import FIRST_KIND_BIT, LABELLED, SHADOW, Shape, repeated
+from streams.core.flatten import ABOUT_UNITS, FIRST_KIND_BIT, LABELLED, SHADOW, Shape, repeated
 from streams.core.link import (
     Verdict,
     beats,
@@ -354,7 +354,7 @@ def _attribute(places: Ints, predictions: Columns, events: Columns) -> tuple[Arr
         "first": first.astype(np.float64),
     }
     changes["known"] = np.maximum(predictions["time"], events["time"])
-    changes |= {name: predictions[name] for name in ("arms", "bucket") if name in predictions}
+    changes |= {name: predictions[name] for name in ABOUT_UNITS if name in predictions}
     return predictions["flags"] | added[inverse], changes
 
 

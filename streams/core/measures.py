@@ -13,12 +13,13 @@ from streams.core.catalog import Catalog
 from streams.core.cohorts import adopted, named
 from streams.core.columns import Columns, Hashes, Ints, length, take
 from streams.core.detect.watched import Watched
+from streams.core.groups import Slice
 from streams.core.maturity.corrections import Corrections
 from streams.core.maturity.delays import Delays
 from streams.core.metric.base import Changes, Source, Task
 from streams.core.metric.histograms import CLASSES
 from streams.core.panes import Slots, cohort_of
-from streams.core.quality import quality_rows
+from streams.core.quality import Wanted, enough_units, quality_rows
 from streams.core.summarize import Summarizer, feedback_changes, label_changes, select, timing_changes, traffic_changes
 from streams.core.trials import Trials
 from streams.core.window import Cohorts, Windower
@@ -35,6 +36,7 @@ class Measures:
         self.trials = Trials(catalog.docket, catalog.models)
         self.watched = Watched(catalog.watches, catalog.config.detection.tick, catalog.groups)
         self.delays = Delays(catalog.followed, catalog.groups)
+        self._told: set[int] = set()  # groups of which windows with enough units have been shown
         self._corrections = Corrections(catalog.followed, self.delays, catalog.groups)
 
     def __len__(self) -> int:
@@ -78,12 +80,27 @@ class Measures:
         groups, horizons = self._catalog.groups, self._catalog.finality()
         cohorts = Cohorts.of(groups)
         for task, windower in self._windowers.items():
-            uses = self._catalog.window_uses(task)
+            uses, census = self._catalog.window_uses(task), self._catalog.census(task)
             for windows in windower.show(cohorts, uses, horizons, watermark, provisional=provisional):
                 metrics, panes = self._catalog.metrics(task), self._summarizers[task].panes
                 correction = self._corrections.of(panes, windows, metrics, task, now)
-                named = self._catalog.metric_uses(task)
-                yield quality_rows(windows, metrics, named, correction, groups.groups, revision)
+                wanted = Wanted(metrics, self._catalog.metric_uses(task), census)
+                if census is not None:
+                    self._told.update(windows.group[enough_units(windows, census)].tolist())
+                yield quality_rows(windows, wanted, correction, groups.groups, revision)
+
+    def slices(self) -> list[tuple[Slice, int, str]]:
+        """Return the slices that may be told of: the decided ones; where units are counted, those that were shown."""
+        decided = self._catalog.groups.decisions()
+        if self._catalog.config.privacy.smallest_cell == 1:
+            return list(decided)
+        shown = {self._catalog.groups.groups[number].slice for number in self._told}
+        return [row for row in decided if row[0] in shown]
+
+    def told(self) -> int:
+        """Return a number that grows whenever there are more such slices."""
+        counted = self._catalog.config.privacy.smallest_cell > 1
+        return len(self._told) if counted else self._catalog.groups.decided_slices()
 
     def collect(self) -> dict[str, Any]:
         """Return all sums since this was last called, with what their numbers mean, and begin anew."""
@@ -133,6 +150,7 @@ class Measures:
         return {"tasks": tasks, "classes": self._classes.snapshot(), "trials": self.trials.snapshot()} | {
             "watched": self.watched.snapshot(),
             "delays": self.delays.snapshot(),
+            "told": sorted(self._told),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -141,6 +159,7 @@ class Measures:
             summarizer.panes.restore(saved["tasks"][task])
             self._windowers[task].restore(saved["tasks"][task])
         self._classes.restore(saved["classes"])
+        self._told = set(saved.get("told", ()))  # state of an earlier version has none
         self.trials.restore(saved["trials"])
         self.watched.restore(saved["watched"])
         self.delays.restore(saved["delays"])

@@ -209,6 +209,8 @@ class Panes:
             slots[order] = self.touch(keys[order])
             self.cells.merge(slots[order], collected["cells"]["parts"][:, :, order])
         for name, table in self.histograms.items():
+            if name not in collected:  # units were not counted there, or in other bins
+                continue
             there = collected[name]
             entries = self.entry_keys(name, slots[there["cell"]], bins(name, there["bin"]))
             for order in _distinct(entries):
@@ -232,6 +234,9 @@ class Panes:
         self._dirty[slots] = saved["dirty"]
         for name, table in self.histograms.items():
             self._bins[name] = Slots()
+            if name not in saved:  # units were not counted then, or in other bins
+                table.restore({"key": np.empty(0, np.int64), "parts": np.zeros((_PARTS, len(table.columns), 0))})
+                continue
             keys = self.entry_keys(name, slots[saved[name]["cell"]], saved[name]["bin"])
             order = np.argsort(keys)
             table.restore({"key": keys[order], "parts": saved[name]["parts"][:, :, order]})

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from streams.core.columns import Array, Ints, Mask
 from streams.core.groups import Group, Slice
 from streams.core.ids import hash_strings
 from streams.core.maturity.corrections import Correction
-from streams.core.metric.base import Metric
+from streams.core.metric.base import Estimate, Metric
+from streams.core.metric.crowd import Census, populations
 from streams.core.metric.layout import label_coverage
 from streams.core.window import Windows
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXTS = pa.map_(pa.string(), pa.string())
+_UNTOLD = dict.fromkeys(("n", "n_effective", "units", "label_coverage"), 0)  # stands where there is nothing to be told
 
 
 def slice_ids(slices: Iterable[Slice]) -> pa.Array:
@@ -27,37 +31,50 @@ def slice_ids(slices: Iterable[Slice]) -> pa.Array:
     return pa.array(hash_strings(pa.array(texts, pa.string())))
 
 
-def quality_rows(
-    windows: Windows,
-    metrics: Iterable[Metric],
-    uses: Mapping[str, Mask],
-    correction: Correction,
-    groups: Sequence[Group],
-    revision: int,
-) -> pa.Table:
+@dataclass(frozen=True)
+class Wanted:
     """
-    One row a window and metric.
+    What is to be told of windows.
 
-    `uses[metric name]` masks the groups whose model has that metric; `revision` orders the versions of a row.
+    `uses[metric name]` masks the groups whose model has that metric. With a `census`, a window of too few units has no
+    rows; where the window has enough, but what a metric rests on is of too few, its row says nothing: it takes the
+    place of one that may have been shown before labels were corrected.
     """
-    named = _Names(groups, windows.group)
+
+    metrics: Sequence[Metric]
+    uses: Mapping[str, Mask]
+    census: Census | None = None
+
+
+def quality_rows(
+    windows: Windows, wanted: Wanted, correction: Correction, groups: Sequence[Group], revision: int
+) -> pa.Table:
+    """One row a window and metric; `revision` orders the versions of a row."""
+    named, census = _Names(groups, windows.group), wanted.census
+    shown = enough_units(windows, census)
     coverage = label_coverage(windows.totals)
     parts = []
-    for metric in metrics:
-        rows = np.flatnonzero(uses[metric.name][windows.group])
-        estimate = metric.estimate(windows.totals)
+    for metric in wanted.metrics:
+        rows = np.flatnonzero(wanted.uses[metric.name][windows.group] & shown)
         numbers = {
-            "value": _nullable(estimate.value[rows]),
-            "low": _nullable(estimate.low[rows]),
-            "high": _nullable(estimate.high[rows]),
-            "n": estimate.n[rows],
-            "n_effective": np.nan_to_num(estimate.n_effective[rows]),
-            "label_coverage": np.nan_to_num(coverage[rows]),
+            **_estimated(metric.estimate(windows.totals), rows),
+            "label_coverage": pa.array(np.nan_to_num(coverage[rows])),
             **_corrected(correction, metric, rows),
         }
+        if census is None:
+            numbers["units"] = pa.nulls(len(rows), pa.uint64())
+        else:
+            numbers = _of_enough(numbers, census.units(windows.totals, populations(metric))[rows], census.smallest)
         fixed = {"metric": _same(metric.name, len(rows)), "window": _same(windows.spec.name, len(rows))}
         parts.append(_table(named.columns(rows) | fixed | numbers | _place(windows, rows, revision)))
     return pa.concat_tables(parts)
+
+
+def enough_units(windows: Windows, census: Census | None) -> Mask:
+    """Mask of the windows whose predictions are of enough units to be shown."""
+    if census is None:
+        return np.ones(len(windows.start), np.bool_)
+    return census.units(windows.totals) >= census.smallest
 
 
 def slice_rows(states: Iterable[tuple[Slice, int, str]], revision: int) -> pa.Table:
@@ -73,6 +90,23 @@ def slice_rows(states: Iterable[tuple[Slice, int, str]], revision: int) -> pa.Ta
             "revision": pa.array([revision] * len(rows), pa.uint64()),
         }
     )
+
+
+def _estimated(estimate: Estimate, rows: Ints) -> dict[str, pa.Array]:
+    return {
+        "value": _nullable(estimate.value[rows]),
+        "low": _nullable(estimate.low[rows]),
+        "high": _nullable(estimate.high[rows]),
+        "n": pa.array(estimate.n[rows]),
+        "n_effective": pa.array(np.nan_to_num(estimate.n_effective[rows])),
+    }
+
+
+def _of_enough(numbers: Mapping[str, pa.Array], units: Ints, smallest: int) -> dict[str, pa.Array]:
+    """Numbers with how many units they are of; nothing is left of those that are of too few."""
+    few = pa.array(units < smallest)
+    told = {**numbers, "units": pa.array(units, pa.uint64())}
+    return {name: pc.if_else(few, pa.scalar(_UNTOLD.get(name), column.type), column) for name, column in told.items()}
 
 
 def _corrected(correction: Correction, metric: Metric, rows: Ints) -> dict[str, pa.Array]:
@@ -118,7 +152,7 @@ def _place(windows: Windows, rows: Ints, revision: int) -> dict[str, pa.Array | 
 
 def _table(columns: Mapping[str, pa.Array | Array]) -> pa.Table:
     order = (
-        "model version window window_start window_end slice_id slice metric value low high n n_effective "
+        "model version window window_start window_end slice_id slice metric value low high n n_effective units "
         "label_coverage maturity corrected corrected_low corrected_high corrected_n_effective is_final revision"
     )
     return pa.table({name: columns[name] for name in order.split()})

@@ -13,7 +13,7 @@ import numpy as np
 
 from streams.core.columns import Array, Columns, Hashes, Ints, Mask, length, segments, take
 from streams.core.exact import segment_sums
-from streams.core.metric.base import Changes, Floats, HistogramSpec, Source, Variable
+from streams.core.metric.base import Changes, Floats, Source, Variable
 from streams.core.metric.histograms import CLASSES, HISTOGRAMS
 from streams.core.metric.layout import Layout
 from streams.core.metric.variables import variable
@@ -50,11 +50,13 @@ class Summarizer:
     def __init__(self, layout: Layout, pane: int) -> None:
         self._columns = [_column(name) for name in layout.columns]
         self._histograms = [HISTOGRAMS[name] for name in layout.histograms]
-        self._bin_columns = {h.name: [_column(name) for name in h.columns] for h in self._histograms}
-        self.panes = Panes(pane, layout.columns, {h.name: h.columns for h in self._histograms})
+        self._headcounts = layout.headcounts
+        columns = {h.name: h.columns for h in self._histograms} | {h.name: h.columns for h in self._headcounts}
+        self._bin_columns = {of: [_column(name) for name in names] for of, names in columns.items()}
+        self.panes = Panes(pane, layout.columns, columns)
 
     def add(self, source: Source, rows: Columns, changes: Changes) -> None:
-        """Add changes of one source; `rows` gives their `cohort`, `time` and `sign`."""
+        """Add changes of one source; `rows` gives their `cohort`, `time` and `sign`, and `place` if units are known."""
         if not length(rows):
             return
         keys = self.panes.keys_of(rows["cohort"], rows["time"])
@@ -68,20 +70,21 @@ class Summarizer:
         cell = np.empty(len(order), np.int64)
         cell[order] = np.repeat(slots, lengths)
         for histogram in (h for h in self._histograms if h.source == source):
-            self._add_bins(histogram, cell, changes, weights)
+            self._add_bins(histogram.name, histogram.bin_of(changes), cell, changes, weights)
+        for count in (h for h in self._headcounts if h.source == source and "place" in rows):
+            self._add_bins(count.name, count.bin_of(rows["place"]), cell, changes, weights)
 
-    def _add_bins(self, histogram: HistogramSpec, cell: Ints, changes: Changes, weights: list[Floats]) -> None:
-        bins = histogram.bin_of(changes)
+    def _add_bins(self, name: str, bins: Ints, cell: Ints, changes: Changes, weights: list[Floats]) -> None:
         present = np.flatnonzero(bins >= 0)
-        keys = self.panes.entry_keys(histogram.name, cell[present], bins[present])
+        keys = self.panes.entry_keys(name, cell[present], bins[present])
         order = np.argsort(keys)
         starts, lengths = segments(keys[order])
         if not len(starts):
             return
-        table = self.panes.histograms[histogram.name]
+        table = self.panes.histograms[name]
         slots = table.resolve(keys[order[starts]])
         rows = present[order]
-        for column in self._bin_columns[histogram.name]:
+        for column in self._bin_columns[name]:
             values = column.values(changes)[rows] * weights[column.power][rows]
             table.add(column.name, slots, segment_sums(values, starts, lengths))
 

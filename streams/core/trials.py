@@ -27,7 +27,8 @@ class Look:
     """
     What was found in one look.
 
-    `tick` is the end of the event time that it covers, us; `asked` whether predictions were made in it in any arm.
+    `tick` is the end of the event time that it covers, us; `asked` whether predictions were made in it in any arm;
+    `units` how many each arm has had so far, by name.
     """
 
     model: str
@@ -35,6 +36,16 @@ class Look:
     tick: int
     asked: bool
     rows: Sequence[Row]
+    units: Mapping[str, int]
+
+    def shown(self, smallest: int) -> list[Row]:
+        """Rows in which every arm has so many units; a check of the experiment itself is about all arms together."""
+        return [row for row in self.rows if self._least(row) >= smallest] if smallest > 1 else list(self.rows)
+
+    def _least(self, row: Row) -> int:
+        if not row["control"]:
+            return sum(self.units.values())
+        return min(self.units[row["arm"]], self.units[row["control"]])
 
 
 class Trials:
@@ -136,7 +147,8 @@ class Trials:
         attendance = register.attendance[experiment]
         rows = self._judges[key].look(end, sums, attendance.units, attendance.crossed)
         made = sums[self._sums[key].trial.place("1:predictions")]
-        return Look(model, experiment, end, bool(made.any()), list(rows))
+        units = dict(zip(self._sums[key].trial.arms, attendance.units.tolist(), strict=False))  # and those of no arm
+        return Look(model, experiment, end, bool(made.any()), list(rows), units)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""

@@ -13,7 +13,8 @@ Query = Callable[[str], pa.Table]
 # What is compared of each table. Revisions and places differ by nature: a replay counts events and reads files.
 TABLES = {
     "windows": "model, version, window, window_start, window_end, slice_id, slice, metric, value, low, high, n, "
-    "n_effective, label_coverage, maturity, corrected, corrected_low, corrected_high, corrected_n_effective, is_final",
+    "n_effective, units, label_coverage, maturity, corrected, corrected_low, corrected_high, corrected_n_effective, "
+    "is_final",
     "slices": "model, slice_id, slice, first_seen, state",
     "samples": "type, request_id, event_time, model, version, payload, inclusion_probability",
     "rejected": "type, reason, detail, original",

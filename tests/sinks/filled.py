@@ -31,7 +31,7 @@ def window_row(**changes: Any) -> dict[str, Any]:
         "n": 400.0,
         "n_effective": 380.0,
         "label_coverage": 0.8,
-        **dict.fromkeys(("maturity", "corrected", "corrected_low", "corrected_high", "corrected_n_effective")),
+        **dict.fromkeys(("units", "maturity", "corrected", "corrected_low", "corrected_high", "corrected_n_effective")),
         "is_final": True,
         "revision": 1,
     }

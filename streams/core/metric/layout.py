@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.core.metric.base import Floats, Metric, Totals
+from streams.core.metric.crowd import Census, Headcount
 from streams.core.metric.estimators import powers
 from streams.core.metric.interval import divide
 
@@ -17,18 +18,24 @@ ALWAYS = (*powers("predictions"), "0:labelled", "0:covered")
 
 @dataclass(frozen=True)
 class Layout:
-    """Columns ("power:variable") and names of histograms, sorted and without repetition."""
+    """
+    Columns ("power:variable") and names of histograms, sorted and without repetition.
+
+    `headcounts` are counted as well where rows about few units are not to be shown.
+    """
 
     columns: tuple[str, ...]
     histograms: tuple[str, ...]
+    headcounts: tuple[Headcount, ...] = ()
 
 
-def layout(metrics: Iterable[Metric]) -> Layout:
+def layout(metrics: Iterable[Metric], census: Census | None = None) -> Layout:
     """Collect what the metrics need and what is always kept."""
     chosen = tuple(metrics)
     columns = {column for metric in chosen for column in metric.columns}
     histograms = {name for metric in chosen for name in metric.histograms}
-    return Layout(tuple(sorted(columns.union(ALWAYS))), tuple(sorted(histograms)))
+    headcounts = () if census is None else census.counts
+    return Layout(tuple(sorted(columns.union(ALWAYS))), tuple(sorted(histograms)), headcounts)
 
 
 def label_coverage(totals: Totals) -> Floats:

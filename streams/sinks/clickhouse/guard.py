@@ -26,8 +26,9 @@ TIMES: Mapping[Retained, str] = MappingProxyType(
 """The time by which each table's rows grow old."""
 
 _SECOND = 1_000_000
+_AS_ITS_MAKER = "DEFINER = CURRENT_USER SQL SECURITY DEFINER"  # who reads it needs no right to the table
 _TTL = re.compile(r" TTL (.+?)(?: SETTINGS .*)?$")
-_SMALLEST = re.compile(r"WHERE \(?n >= (\d+)\)?")
+_SMALLEST = re.compile(r" WHERE \(?units >= (\d+)\)?")
 
 
 def guard(client: Client, retention: Mapping[Retained, int], smallest_cell: int, *, dry_run: bool) -> list[str]:
@@ -71,6 +72,6 @@ def _suppression(client: Client, smallest_cell: int) -> Iterator[tuple[str, str]
     if (int(found[1]) if found else 1) == smallest_cell:
         return
     every = _SMALLEST.sub("", rows[0][0])  # what the view shows is said in one place, the migrations
-    where = f" WHERE n >= {smallest_cell}" if smallest_cell > 1 else ""
-    said = f"quality: cells of at least {smallest_cell} observations are shown"
-    yield said, f"CREATE OR REPLACE VIEW quality AS {every}{where}"
+    where = f" WHERE units >= {smallest_cell}" if smallest_cell > 1 else ""
+    shown = f"cells of at least {smallest_cell} units are" if smallest_cell > 1 else "every cell is"
+    yield f"quality: {shown} shown", f"CREATE OR REPLACE VIEW quality {_AS_ITS_MAKER} AS {every}{where}"

@@ -74,7 +74,7 @@ class Store:
 
     def guard(self, retention: Mapping[Retained, int], smallest_cell: int, *, dry_run: bool = False) -> list[str]:
         """
-        Let each table forget its rows after so long (us), and views show no cell of fewer observations.
+        Let each table forget its rows after so long (us), and `quality` show no cell of fewer units.
 
         Returns what was done, or with `dry_run` would be; empty when there was nothing to do. It returns when what is
         too old is on its way out: the engine drops it when it merges.

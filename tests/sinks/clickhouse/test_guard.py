@@ -14,7 +14,8 @@ from streams.sinks.clickhouse.store import Store
 from tests.sinks.filled import records, window_row, windows
 
 NOW = datetime.now(UTC)
-QUALITY = "SELECT n FROM quality ORDER BY n"
+QUALITY = "SELECT units FROM quality ORDER BY units"
+RIGHTS = "SELECT name FROM system.tables WHERE create_table_query LIKE '%SQL SECURITY DEFINER%' ORDER BY name"
 
 
 def aged(table: Retained, days: int) -> pa.Table:
@@ -56,7 +57,7 @@ def test_rejected_rows_age_from_when_they_landed(store: Store) -> None:
 
 def test_what_is_as_declared_is_left_alone(store: Store) -> None:
     """It says what it does, and in a dry run what it would do; done once, there is nothing to do."""
-    said = ["samples: rows are kept for 30d", "quality: cells of at least 5 observations are shown"]
+    said = ["samples: rows are kept for 30d", "quality: cells of at least 5 units are shown"]
     every = dict.fromkeys(TIMES, 30 * DAY)
 
     assert store.guard({"samples": 30 * DAY}, 5, dry_run=True) == said
@@ -70,16 +71,35 @@ def test_what_is_as_declared_is_left_alone(store: Store) -> None:
 
 
 def test_small_cells_are_not_shown(store: Store) -> None:
-    """The view hides rows of fewer observations, for as long as that is declared; the table has them all."""
-    cells = (window_row(n=float(n), slice_id=n) for n in (1, 4, 5, 100))
+    """The view hides rows of fewer units, or of nobody knows how many, for as long as that is declared."""
+    cells = (window_row(n=1_000.0, units=units, slice_id=n) for n, units in enumerate((1, 4, 5, 100, None)))
     store.insert("windows", windows(*cells))
     shown = []
+    for smallest in (1, 5, 6, 1):
+        store.guard({}, smallest)
+        shown.append(store.query(QUALITY)["units"].to_pylist())
+
+    assert shown == [[1, 4, 5, 100, None], [5, 100], [100], [1, 4, 5, 100, None]]
+
+
+def test_a_row_that_says_nothing_any_more_hides_the_one_before(store: Store) -> None:
+    """Where the newest revision is of too few units, no older one is shown in its place."""
+    store.guard({}, 5)
+    store.insert("windows", windows(window_row(units=9, revision=1)))
+    before = store.query(QUALITY).num_rows
+    store.insert("windows", windows(window_row(value=None, n=0.0, units=0, revision=2)))
+
+    assert (before, store.query(QUALITY).num_rows) == (1, 0)
+
+
+def test_views_of_analysts_need_no_right_to_tables(store: Store) -> None:
+    """They read with the rights of who made them, whether or not small cells are hidden."""
+    found = []
     for smallest in (1, 5, 1):
         store.guard({}, smallest)
-        shown.append(store.query(QUALITY)["n"].to_pylist())
+        found.append(store.query(RIGHTS)["name"].to_pylist())
 
-    assert shown == [[1, 4, 5, 100], [5, 100], [1, 4, 5, 100]]
-    assert count(store, "windows") == 4
+    assert found == [["current_verdicts", "first_verdicts", "quality"]] * 3
 
 
 def test_the_view_keeps_its_columns(store: Store) -> None:

@@ -22,6 +22,7 @@ QUALITY = [
     "high",
     "n",
     "n_effective",
+    "units",
     "label_coverage",
     *("maturity", "corrected", "corrected_low", "corrected_high", "corrected_n_effective"),
     "is_final",
