@@ -202,6 +202,18 @@ def test_slices_have_samples_of_their_own(told: list[Label], data: st.DataObject
     assert sliced(meeting) == sliced(again) == sliced(one_by_one) == expected
 
 
+def test_a_slice_that_is_refused_has_no_sample() -> None:
+    """Labels of a slice that was asked for by name, and then refused, are of no use to anybody."""
+    groups = Groups(PLANS)
+    sample = ErrorSample({"m": {Cut(("country",), ("__missing__",)): SIZE}}, groups)
+    told = [(0, one, 0, 1.0, 1) for one in range(8)]  # the fourth country is the last to come
+    add_sliced(sample, groups, told)
+    groups.admit(99)
+
+    assert groups.counted_in(Slice("m", ("country",), ("__missing__",))).values == ("__other__",)
+    assert [by_slice for _, by_slice in sample.take(9)] == [{}]
+
+
 def test_samples_of_before_there_were_slices_are_of_the_whole() -> None:
     """What an earlier version kept or sent says of no slice, and is that of all labels."""
     sample, again = sample_of(), sample_of()

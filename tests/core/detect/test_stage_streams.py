@@ -83,10 +83,14 @@ def test_detectors_of_slices_meet_from_partitions() -> None:
 
 
 def fired(number: int) -> tuple[dict[str, Any], set[str]]:
-    """Return the only alert where so many of the detectors are declared, and in which slices they flagged."""
+    """Return the only alert of a detector, beside others without a severity, and in which slices it flagged."""
     told = worse_in_germany(events(2, requests=8_000))
     detectors = [{**one, "parameters": {"threshold": 0.5}} if "column" in one else one for one in DETECTORS]
-    watched = declared(metrics=[], columns=["attributes.country"], detectors=[*detectors[1:2], detectors[number]])
+    watched = declared(
+        metrics=[],
+        columns=["attributes.country"],
+        detectors=[*detectors[1:2], {"detector": "hddm_a"}, detectors[number]],
+    )
     found = run(told, 2_000, watched)
     [alert] = [row for row in found["alerts"] if row["status"] == "firing" and row["rule"].startswith("detector")]
     flags = [row for row in found["signals"] if row["standing"] == "changed" and row["watch"] == alert["watch"]]
@@ -94,13 +98,13 @@ def fired(number: int) -> tuple[dict[str, Any], set[str]]:
 
 
 def test_an_alert_of_a_detector_says_in_which_slice() -> None:
-    """Of two detectors of errors the one in Germany has a severity, and fires for Germany."""
+    """Of three detectors of errors the one in Germany has a severity, and fires for Germany alone."""
     alert, flagged = fired(2)
 
     assert (alert["rule"], alert["watch"]) == ("detector errors by hddm_a where country=de", "errors by hddm_a")
     assert (dict(alert["slice"]), alert["severity"]) == ({"country": "de"}, "page")
     assert "errors by hddm_a where country=de rose by" in alert["title"]
-    assert flagged == {"{'country': 'de'}"}
+    assert flagged == {"{}", "{'country': 'de'}"}
 
 
 def test_a_column_by_a_detector_fires() -> None:
