@@ -25,13 +25,18 @@ ROWS = {
 """Columns of the rows: `slice` is the number of one, `count` says how often a row is there."""
 
 _ALIKE = ("slice", "rank", "id", "time", "value")
-_SLACK = 1 << 12  # rows that are kept unsorted for a while
+_SLACK = 1 << 12
 
 
 class Smallest:
-    """The samples of all slices; each slice has a number, and how many rows it keeps at most."""
+    """
+    The samples of all slices; each slice has a number, and how many rows it keeps at most.
 
-    def __init__(self) -> None:
+    Up to `slack` rows are kept unsorted for a while, more where more are held.
+    """
+
+    def __init__(self, slack: int = _SLACK) -> None:
+        self._slack = slack
         self._numbers: dict[Slice, int] = {}
         self._most: list[int] = []
         self._rows: Columns = empty(ROWS)
@@ -61,7 +66,7 @@ class Smallest:
             return
         self._waiting.append(rows)
         self._count += length(rows)
-        if self._count > _SLACK + length(self._rows):
+        if self._count > self._slack + length(self._rows):
             self.rows()
 
     def rows(self) -> Columns:

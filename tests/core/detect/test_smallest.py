@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from unittest.mock import patch
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.columns import Columns
-from streams.core.detect import smallest
 from streams.core.detect.smallest import Smallest
 from streams.core.groups import Slice
 
@@ -44,10 +42,9 @@ def kept(sample: Smallest) -> dict[Slice, list[tuple[float, int]]]:
 @given(rows, st.integers(1, 7), st.integers(0, 9))
 def test_each_slice_keeps_its_smallest(told: list[Row], size: int, slack: int) -> None:
     """In blocks of any size, and sorted after any number of rows: as one look at all rows has them."""
-    sample = Smallest()
-    with patch.object(smallest, "_SLACK", slack):
-        for first in range(0, len(told), size):
-            add(sample, told[first : first + size])
+    sample = Smallest(slack)
+    for first in range(0, len(told), size):
+        add(sample, told[first : first + size])
     expected = {}
     for place, one in enumerate(SLICES[:2]):
         counts: Counter[float] = Counter()
