@@ -12,7 +12,9 @@ import pytest
 from streams.config import Config, json_schema, parse_config
 from streams.config.alerting import AlertingConfig, RouteConfig, RouteRule, keys_of
 from streams.config.detection import OPERATIONS, DetectionConfig, WatchConfig
+from streams.config.stream_detectors import StreamConfig
 from streams.core.catalog import Catalog
+from streams.core.detect.cut import WHOLE, Cut
 from streams.core.detect.plan import LABEL_DELAY, LABEL_LAG, watches
 from streams.core.detect.watchman import watchmen
 from streams.core.window_spec import DAY, HOUR
@@ -234,6 +236,92 @@ def test_detectors_and_centers_fit_the_model(model: str, watch: dict[str, Any], 
     assert said in problem
 
 
+SLICED = {"slices": [["country"], ["country", "device"]], "columns": ["features.age", "attributes.country", "outcome"]}
+
+
+@pytest.mark.parametrize(
+    ("detector", "where", "said"),
+    [
+        ({"slice": ["countri"]}, "slice", "did you mean `country`"),
+        ({"slice": {"countri": "DE"}}, "slice", "did you mean `country`"),
+        ({"slice": ["device"]}, "slice", "is no watched slice: add it to `slices` as well"),
+        ({"column": "features.age", "slice": ["country"]}, "slice", "add it to `column_slices` as well"),
+        ({"slice": "country"}, "slice", "write [country]"),
+        ({"slice": {}}, "slice", "from 1 to 8 are allowed"),
+        ({"slice": {"country": None}}, "slice", "is no value of"),
+        ({"column": "features.agee"}, "column", "did you mean `features.age`"),
+        ({"column": "attributes.country"}, "column", "say with `value` of which the share, or `missing: true`"),
+        ({"column": "outcome"}, "column", "holds categories"),
+        ({"column": "features.age", "value": "7"}, "value", "of which the mean is seen"),
+        ({"column": "outcome", "missing": True}, "missing", "`label_coverage`"),
+        ({"column": "features.age", "metric": "accuracy"}, "", "declare a detector for each"),
+        ({"column": "features.age", "errors_a_tick": 5}, "", "without a metric or column"),
+        ({"column": "attributes.country", "value": "DE", "missing": True}, "", "declare a detector for each"),
+        ({"column": "features.age", "detector": "ddm"}, "", "ddm takes single errors"),
+        ({"value": "DE"}, "", "name a `column`"),
+        ({"metric": "recall"}, "metric", "add it to `metrics`"),
+        ({"colum": "score"}, "colum", "did you mean `column`"),
+    ],
+)
+def test_slices_and_columns_of_detectors_are_watched_ones(detector: dict[str, Any], where: str, said: str) -> None:
+    """What a detector names must be watched: it is said where it stands, with what was likely meant."""
+    with pytest.raises(ConfigError) as caught:
+        declared(SLICED | {"metrics": ["accuracy"], "detectors": [{"detector": "adwin"} | detector]})
+
+    (problem,) = caught.value.problems
+    place = ".".join(("detection.models.fraud.detectors[0]", *([where] if where else [])))
+    assert problem.startswith(f"{place} (line ")
+    assert said in problem
+
+
+def declared(watch: dict[str, Any]) -> Config:
+    """Return a model with slices that is watched."""
+    slices = [[], ["country"], ["country", "device"]]
+    fraud = {"task": "binary", "positive": "1", "metrics": ["accuracy", "recall"], "slices": slices}
+    return parse_config(json.dumps({"models": {"fraud": fraud}, "detection": {"models": {"fraud": watch}}}), "test")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fine"),
+    [
+        ({"slice": ["country"]}, {"slice": {"country": "DE"}}, False),
+        ({"slice": ["country", "device"]}, {"slice": ["device", "country"]}, False),
+        ({"slice": {"country": "DE"}}, {"slice": {"country": "FR"}}, True),
+        ({"slice": ["country"]}, {"slice": ["country", "device"]}, True),
+        ({"slice": ["country"]}, {}, True),
+        ({"column": "features.age"}, {"column": "features.age", "missing": True}, True),
+        ({"column": "features.age"}, {"column": "features.age"}, False),
+    ],
+)
+def test_two_detectors_are_of_two_things(one: dict[str, Any], other: dict[str, Any], fine: bool) -> None:
+    """Two that would have findings of one name in one slice are refused, and no others."""
+    watch = SLICED | {"detectors": [{"detector": "adwin"} | of for of in (one, other)]}
+    if fine:
+        declared(watch)
+    else:
+        with pytest.raises(ConfigError, match="declared twice"):
+            declared(watch)
+
+
+def test_errors_are_kept_of_the_slices_that_are_named() -> None:
+    """By the model's order of attributes, the largest number that is asked for; numbers and booleans are texts."""
+    one, two = {"slice": {"device": 1, "country": True}}, {"slice": ["country"], "errors_a_tick": 50}
+    detectors = [{"detector": "ddm"} | one, {"detector": "adwin"} | two, {"detector": "ddm"} | two]
+    config = declared(SLICED | {"detectors": [*detectors, {"detector": "adwin", "metric": "accuracy"}]})
+    (watch,) = watches(config)
+
+    assert watch.errors == {Cut(("country", "device"), ("true", "1")): 200, Cut(("country",)): 50}
+    assert isinstance(watch.errors_said, list)
+
+
+def test_what_is_not_said_of_a_detector_is_not_in_its_state() -> None:
+    """State of before a key existed is that of a detector that does not name the key."""
+    said = json.loads(StreamConfig(detector="ddm").model_dump_json())
+
+    assert said.keys() == {"detector", "metric", "errors_a_tick", "error_above", "parameters", "severity"}
+    assert json.loads(StreamConfig(detector="ddm", slice=("a",)).model_dump_json())["slice"] == ["a"]
+
+
 def test_numbers_may_be_watched_from_a_center_or_as_errors() -> None:
     """The truth of a regression has a center, and its answers are errors from where it is declared."""
     text = (
@@ -242,4 +330,4 @@ def test_numbers_may_be_watched_from_a_center_or_as_errors() -> None:
     (watch,) = watches(parse_config(f"{text}detectors: [{{detector: ddm, error_above: 2}}]}}}}}}\n", "test"))
 
     assert watch.centers == {"outcome": 9.0}
-    assert watch.errors == 200
+    assert watch.errors == {WHOLE: 200}

@@ -29,8 +29,10 @@ from streams.core.detect.rules import _STEADY, rules
 from streams.core.detect.sensitivity import Sensitivity
 from streams.core.detect.standardized import standardized
 from streams.core.detect.stream.catalogue import NAMES
+from streams.core.detect.stream_watch import MOST_SLICES
 from streams.core.detect.texts import LONGEST
 from streams.core.window_spec import DAY
+from tests.core.detect.test_stage import events, run
 
 TEXT = (Path(__file__).parents[1] / "docs" / "detection.md").read_text(encoding="utf-8")
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -90,8 +92,30 @@ def test_costs_of_detectors_are_those_that_were_measured() -> None:
         [name, f"{taken:.1f}", f"{taken * USUAL_ERRORS / 1_000:.2f}"] for name, taken in kept["microseconds"].items()
     ]
 
+    label = {slices: f"{taken:.0f} ns" for slices, taken in kept["label_nanoseconds"].items()}
+    beside = f"10 slices beside the whole {label['10']}, of 100 {label['100']}, and of 1,000 {label['1000']}."
+
     assert table("detector") == rows
-    assert f"takes {kept['label_nanoseconds']:.0f} ns a label" in TEXT
+    assert f"takes {label['0']} a label; with a sample of each of {beside}" in TEXT
+    assert f"A tick of a column takes {kept['column_microseconds']:.0f} us in each slice" in TEXT
+
+
+def test_detectors_in_slices_do_what_the_example_says() -> None:
+    """Run over events, the example's detectors have rows of the names in the table, in the slices that it declares."""
+    (example,) = (one for one in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL) if "slice: {country: de}" in one)
+    declared = parse_config(example, "docs/detection.md")
+    told = [event for event in events(1, requests=600) if event.get("model", "fraud") == "fraud"]
+    found = [row for row in run(told, 200, declared)["signals"] if row["method"].startswith("river")]
+    named = {name.strip("`") for _, name in table("what is declared")}
+    rules_of = {
+        rule.name for one in Catalog(declared).watches for rule in rules(one, declared.detection.models["fraud"], DAY)
+    }
+
+    assert {row["watch"] for row in found} == named | {"errors by hddm_a"}
+    assert {str(dict(row["slice"])) for row in found if row["watch"] == "errors by hddm_a"} == {"{'country': 'de'}"}
+    assert {len(row["slice"]) for row in found if row["watch"] == "errors by ddm"} == {1}
+    assert "detector errors by hddm_a where country=de" in rules_of
+    assert f"{MOST_SLICES} at most for each that is declared" in TEXT
 
 
 def test_distances_are_those_of_the_code() -> None:

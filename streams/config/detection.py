@@ -14,21 +14,14 @@ from typing import Annotated, Any, Protocol, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from streams.config.columns import column_name, holds_numbers
 from streams.config.fields import Duration, Slices
 from streams.config.markers import MarkerConfig, marker_problems
 from streams.config.problems import Problem, Problems, shown, unknown
 from streams.config.references import AnyReference, OwnReference, PinnedPeriod, Reference, ReferenceFiles
-from streams.config.stream_detectors import Severity, StreamConfig, stream_problems
+from streams.config.stream_detectors import Severity, StreamConfig
+from streams.config.stream_problems import stream_problems
 from streams.core.window_spec import DAY, format_duration
-
-PLAIN_COLUMNS = ("score", "label", "latency_ms", "outcome")
-"""Columns that every model may have: its answers, how long they took, and the truth."""
-
-NUMERIC = ("score", "latency_ms")
-"""Those that hold numbers for every model."""
-
-KEYED_COLUMNS = ("features", "attributes")
-"""What is written in front of the name of a feature or an attribute: `features.age`, `attributes.country`."""
 
 MOST_COLUMNS = 4_000
 COLUMNS_AN_EVENT = 40
@@ -36,13 +29,6 @@ COLUMNS_AN_EVENT = 40
 
 _FEWEST_LEARNED = 20  # ticks
 _SEASONS_LEARNED = 4  # columns have half of the ticks for their references, and two seasons of the others
-
-
-def _column(name: str) -> str:
-    kind, dot, rest = name.partition(".")
-    if name in PLAIN_COLUMNS or (dot and kind in KEYED_COLUMNS and rest):
-        return name
-    raise ValueError(f"{shown(name)} is no column{unknown(name, (*PLAIN_COLUMNS, 'features.NAME', 'attributes.NAME'))}")
 
 
 def _without_default(schema: dict[str, Any]) -> None:
@@ -101,7 +87,7 @@ class WatchConfig(_Frozen):
         description="Metrics of the model; all that it has but count and request_rate",
         json_schema_extra=_without_default,
     )
-    columns: tuple[Annotated[str, AfterValidator(_column)], ...] = Field(
+    columns: tuple[Annotated[str, AfterValidator(column_name)], ...] = Field(
         default=(),
         max_length=MOST_COLUMNS,
         description="Columns: score, label, latency_ms, outcome, features.NAME, attributes.NAME",
@@ -138,11 +124,6 @@ class WatchConfig(_Frozen):
     column_severity: Severity = Field(default="warning", description="Of alerts about columns")
     team: str = Field(default="", description="Whom the alerts are for, as routes name them")
     runbook: str = Field(default="", description="Where it says what to do")
-
-    @property
-    def errors_a_tick(self) -> int:
-        """How many single errors of a tick the detectors see at most."""
-        return max((one.most for one in self.detectors), default=0)
 
     @property
     def share_seen(self) -> float:
@@ -256,7 +237,7 @@ def _period(section: DetectionConfig, reference: AnyReference | None) -> Iterato
 def _watched(watch: WatchConfig, model: Watchable) -> Iterator[Problem]:
     known = {frozenset(one) for one in model.slices}
     named = [("metrics", watch.metrics or ()), ("margins", tuple(watch.margins)), ("limits", tuple(watch.limits))]
-    yield from stream_problems(watch.detectors, model)
+    yield from stream_problems(watch, model)
     yield from _centers(watch, model)
     for key, names in named:
         for place, name in enumerate(names):
@@ -271,8 +252,7 @@ def _watched(watch: WatchConfig, model: Watchable) -> Iterator[Problem]:
 
 def _centers(watch: WatchConfig, model: Watchable) -> Iterator[Problem]:
     for name in watch.centers:
-        numeric = name in NUMERIC or name.startswith("features.") or (name == "outcome" and model.task == "regression")
         if name not in watch.columns:
             yield ("centers", name), f"{shown(name)} is no watched column: add it to `columns`"
-        elif not numeric:
+        elif not holds_numbers(name, model.task):
             yield ("centers", name), f"{shown(name)} has no numbers: only a column of numbers has a center"

@@ -3,7 +3,8 @@
 # ruff: noqa: TRY004 - pydantic collects ValueErrors and lets TypeErrors through
 from __future__ import annotations
 
-from typing import Annotated, TypeVar, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -98,6 +99,20 @@ def _slice(value: object) -> tuple[str, ...]:
     return attributes
 
 
+def _cut(value: object) -> dict[str, str] | tuple[str, ...]:
+    """A slice by the value of each of its attributes, or only attributes: each slice by these."""
+    return _one_slice(value) if isinstance(value, dict) else _slice(value)
+
+
+def _one_slice(value: Mapping[Any, Any]) -> dict[str, str]:
+    if not 1 <= len(value) <= MAX_ATTRIBUTES:
+        raise ValueError(f"{shown(value)} has {len(value)} attributes, from 1 to {MAX_ATTRIBUTES} are allowed")
+    for name, one in value.items():
+        if not isinstance(one, str | int):
+            raise ValueError(f"{shown(one)} is no value of {shown(_attribute(name))}: write it as text")
+    return {_attribute(name): _label(one) for name, one in value.items()}
+
+
 def _attribute(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{shown(value)} is no attribute name: write it as text")
@@ -173,6 +188,25 @@ Slices = Annotated[
         _slices, json_schema_input_type=list[Annotated[list[_Attribute], Field(max_length=MAX_ATTRIBUTES)]]
     ),
 ]
+_CUT_SCHEMA = {
+    "anyOf": [
+        {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "integer", "boolean"]},
+            "minProperties": 1,
+            "maxProperties": MAX_ATTRIBUTES,
+        },
+        {"type": "array", "items": {"type": "string", "pattern": r"\S"}, "maxItems": MAX_ATTRIBUTES},
+    ]
+}
+OneOrEach = Annotated[
+    dict[str, str] | tuple[str, ...],
+    PlainValidator(_cut),
+    PlainSerializer(lambda cut: cut if isinstance(cut, dict) else list(cut)),
+    WithJsonSchema(_CUT_SCHEMA),
+]
+"""One slice, or attributes for each slice by these; no attributes are the whole."""
+
 Classes = Annotated[tuple[str, ...], BeforeValidator(_classes, json_schema_input_type=list[Label])]
 Metrics = Annotated[
     tuple[str, ...], BeforeValidator(_metrics, json_schema_input_type=Annotated[list[str], Field(min_length=1)])

@@ -141,7 +141,8 @@ def _unknown_key(where: Where, sections: Sequence[Section]) -> str:
     """Say that a key is unknown, and where it belongs if it is known elsewhere."""
     key = str(where[-1])
     here = next((section for section in sections if section.holds(where)), None)
+    plural = here is not None and f"{key}s" in here.keys  # more likely meant than the same key elsewhere
     for section in sections:
-        if key in section.keys and section is not here:
+        if key in section.keys and section is not here and not plural:
             return f"the key `{key}` does not belong here, but {section.place}"
     return f"unknown key `{key}`{unknown(key, here.keys) if here else ''}"

@@ -1,14 +1,13 @@
-"""Detectors of river as they are declared for a model: which, of what, with which parameters, and if they alert."""
+"""Detectors of river as they are declared for a model: which, of what and where, and if they alert."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from streams.config.problems import Problem, shown, unknown
+from streams.config.fields import Label, OneOrEach
 
 Severity = Literal["info", "warning", "page"]
 
@@ -16,24 +15,17 @@ USUAL_ERRORS, MOST_ERRORS = 200, 10_000
 """Single errors a tick that a detector sees unless declared otherwise, and at most."""
 
 
-class Fallible(Protocol):
-    """What has to be known of a model."""
-
-    @property
-    def task(self) -> str:
-        """What it answers."""
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Its metrics."""
-
-
 def _without_default(schema: dict[str, Any]) -> None:
     del schema["default"]
 
 
+def _unsaid(value: object) -> bool:
+    """Whether a key goes without saying: state that is older than the key does not name it either."""
+    return not value
+
+
 class StreamConfig(BaseModel):
-    """A detector of river, over single errors or over the ticks of a metric."""
+    """A detector of river, over single errors or over the ticks of a metric or column, of the whole or of slices."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,8 +34,30 @@ class StreamConfig(BaseModel):
     )
     metric: str | SkipJsonSchema[None] = Field(
         default=None,
-        description="A metric of the model, of which each tick is one number; without it single errors are seen",
+        description="A metric of the model, of which each tick is one number; single errors without one or a column",
         json_schema_extra=_without_default,
+    )
+    column: str | SkipJsonSchema[None] = Field(
+        default=None,
+        description="A watched column, of which each tick is one number: the mean of its numbers",
+        json_schema_extra=_without_default,
+        exclude_if=_unsaid,
+    )
+    value: Label | SkipJsonSchema[None] = Field(
+        default=None,
+        description="Of a column of categories: the one whose share each tick is",
+        json_schema_extra=_without_default,
+        exclude_if=_unsaid,
+    )
+    missing: bool = Field(
+        default=False,
+        description="Whether each tick is the share of predictions that have no value in the column",
+        exclude_if=_unsaid,
+    )
+    slice: OneOrEach = Field(
+        default=(),
+        description="A slice, by the values of its attributes, or attributes for each slice by these; the whole",
+        exclude_if=_unsaid,
     )
     errors_a_tick: int | SkipJsonSchema[None] = Field(
         default=None,
@@ -70,10 +84,17 @@ class StreamConfig(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_made(self) -> Self:
-        if self.metric is not None and (self.errors_a_tick is not None or self.error_above is not None):
-            raise ValueError(f"a tick of {self.metric} is one number: errors are of detectors without a metric")
-        if self.is_binary and self.metric is not None:
-            raise ValueError(f"{self.detector} takes single errors; a tick of {self.metric} is a mean: leave it out")
+        if self.metric is not None and self.column is not None:
+            raise ValueError(f"{self.metric} and {self.column} are two things: declare a detector for each")
+        if self.column is None and (self.value is not None or self.missing):
+            raise ValueError("`value` and `missing` say what is seen of a column: name a `column`")
+        if self.value is not None and self.missing:
+            raise ValueError(f"shares of {self.value} and of what is missing are two: declare a detector for each")
+        of = self.metric or self.column
+        if of is not None and (self.errors_a_tick is not None or self.error_above is not None):
+            raise ValueError(f"a tick of {of} is one number: errors are of detectors without a metric or column")
+        if self.is_binary and of is not None:
+            raise ValueError(f"{self.detector} takes single errors; a tick of {of} is a mean: leave it out")
         return self
 
     @property
@@ -84,35 +105,21 @@ class StreamConfig(BaseModel):
         return detector_for(self.detector, **self.parameters).binary
 
     @property
+    def sees_errors(self) -> bool:
+        """Whether it sees single errors."""
+        return self.metric is None and self.column is None
+
+    @property
     def most(self) -> int:
-        """How many single errors of a tick it sees at most; none if it watches a metric."""
-        return 0 if self.metric is not None else self.errors_a_tick or USUAL_ERRORS
+        """How many single errors of a slice's tick it sees at most; none if it watches a metric or column."""
+        return (self.errors_a_tick or USUAL_ERRORS) if self.sees_errors else 0
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """By which attributes its slices are; none for the whole."""
+        return tuple(self.slice)
 
-def stream_problems(detectors: Sequence[StreamConfig], model: Fallible) -> Iterator[Problem]:
-    """Say what does not fit the model."""
-    seen = set[tuple[str, str | None]]()
-    for number, one in enumerate(detectors):
-        where = ("detectors", number)
-        if (one.detector, one.metric) in seen:
-            yield (
-                (*where, "detector"),
-                f"{one.detector} is declared twice for the same: the two could not be told apart",
-            )
-        seen.add((one.detector, one.metric))
-        if one.metric is None:
-            yield from ((where, text) for text in _of_errors(one, model))
-        elif one.metric not in model.metrics:
-            yield (
-                (*where, "metric"),
-                f"{shown(one.metric)} is no metric of the model{unknown(one.metric, model.metrics)}",
-            )
-
-
-def _of_errors(one: StreamConfig, model: Fallible) -> Iterator[str]:
-    if model.task == "none":
-        yield "the model has the task none, and so no errors: name a `metric`"
-    elif model.task == "regression" and one.is_binary and one.error_above is None:
-        yield f"{one.detector} takes right and wrong only: say with `error_above` which answers are wrong"
-    elif model.task != "regression" and one.error_above is not None:
-        yield f"answers of the task {model.task} are right or wrong by themselves: `error_above` is for numbers"
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values of its attributes; none where it watches each slice by these."""
+        return tuple(self.slice.values()) if isinstance(self.slice, dict) else ()

@@ -151,6 +151,11 @@ class Groups:
         """Whether a slice may be shown: the whole may always, others once they are admitted."""
         return self._is_decided(one)
 
+    def counted_in(self, one: Slice) -> Slice:
+        """Return the slice that one counts in: itself, or `__other__` once it is refused."""
+        standing = self.standings.get(one)
+        return _other(one) if standing is not None and standing.admitted is False else one
+
     def __len__(self) -> int:
         return len(self._cohorts)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streams.core.alert.wording import slice_text
+from streams.core.detect.cut import Cut
 from streams.core.detect.finding import Finding, Kind
 
 Severity = Literal["info", "warning", "page"]
@@ -38,6 +39,8 @@ class AlertRule:
     models, watches, slices
         Patterns of names, in which `*` stands for any text; a slice is written as `carrier=EV, origin=JFK`, everything
         as an empty text.
+    cut
+        Slices that it is about; None for all.
     kinds
         Kinds of watches; empty for all.
     margin
@@ -73,6 +76,7 @@ class AlertRule:
     models: tuple[str, ...] = ("*",)
     watches: tuple[str, ...] = ("*",)
     slices: tuple[str, ...] = ("*",)
+    cut: Cut | None = None
     kinds: tuple[Kind, ...] = ()
     margin: float = 0.0
     recovery_margin: float | None = None
@@ -100,6 +104,8 @@ class AlertRule:
     def matches(self, finding: Finding) -> bool:
         """Whether the rule is about what a finding is of."""
         if self.kinds and finding.kind not in self.kinds:
+            return False
+        if self.cut is not None and not self.cut.holds(finding.slice):
             return False
         named = ((finding.model, self.models), (finding.watch, self.watches), (slice_text(finding.slice), self.slices))
         return all(_any(name, patterns) for name, patterns in named)

@@ -128,6 +128,22 @@ class ColumnSums:
         self._keep({cell: number for cell, number in self._numbers.items() if cell[0] >= before}, owner)
         return found
 
+    def count_in(self, counted: Callable[[Slice], Slice]) -> None:
+        """Add the cells of slices to those of the slices in which they count, of the same tick."""
+        moved = {
+            number: (tick, other) for (tick, one), number in self._numbers.items() if (other := counted(one)) != one
+        }
+        if not moved:
+            return
+        self._settle()
+        here = np.arange(len(self._numbers))
+        for number, (tick, other) in moved.items():
+            here[number] = self.cell(tick, other)
+        keys, self._keys = with_cell(self._keys, here[cell_of(self._keys)]), self._keys[:0]
+        weights, self._weights = self._weights, self._weights[:0]
+        self._add(keys, weights)
+        self.drop(lambda _, one: counted(one) != one)
+
     def drop(self, gone: Callable[[int, Slice], bool]) -> None:
         """Forget the cells of which this is true, by their tick and slice."""
         kept = {cell: number for cell, number in self._numbers.items() if not gone(*cell)}

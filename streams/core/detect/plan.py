@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streams.config.assertions import rules_of
 from streams.config.detection import WatchConfig
 from streams.core.assertion.rules import Expect, Rule
+from streams.core.detect.cut import WHOLE, Cut
 from streams.core.metric.base import Task
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Watch:
 
     `number` is the model's place in the configuration; `share` the share of requests whose columns are looked at;
     `first` how many columns are watched of the models before it, so that each column has a number of its own;
-    `centers` the number that is taken from each value of a column; `errors` how many single errors a tick are kept.
+    `centers` the number that is taken from each value of a column; `errors` how many single errors a tick are kept, by
+    the slices that these are of.
     """
 
     model: str
@@ -50,12 +52,19 @@ class Watch:
     first: int
     rules: tuple[Rule, ...] = ()
     centers: Mapping[str, float] = field(default_factory=dict)
-    errors: int = 0
+    errors: Mapping[Cut, int] = field(default_factory=dict)
 
     @property
     def numbers(self) -> dict[str, int]:
         """Number of each column among the sums of all models; 0 is none of a column."""
         return {name: self.first + place for place, name in enumerate(self.columns, 1)}
+
+    @property
+    def errors_said(self) -> Any:
+        """How many single errors are kept, as plain data: a number where all are of the whole, as it once was."""
+        if not self.errors.keys() - {WHOLE}:
+            return self.errors.get(WHOLE, 0)
+        return [[list(cut.attributes), list(cut.values), most] for cut, most in sorted(self.errors.items())]
 
     @property
     def followed(self) -> tuple[Rule, ...]:
@@ -80,7 +89,7 @@ def watches(config: Config) -> tuple[Watch, ...]:
         columns = (*declared.columns, *(PREFIX + rule.name for rule in mine), LABEL_DELAY, LABEL_LAG)
         where = (slices, column_slices)
         watch = Watch(model.name, number, model.task, metrics, columns, *where, declared.share_seen, first, mine)
-        found.append(replace(watch, centers=declared.centers, errors=declared.errors_a_tick))
+        found.append(replace(watch, centers=declared.centers, errors=_errors(declared, model)))
         first += len(columns)
     return tuple(found)
 
@@ -92,6 +101,17 @@ def watch_of(config: Config, model: str) -> WatchConfig:
 
 def _usual(model: ModelConfig) -> tuple[str, ...]:
     return tuple(name for name in model.metrics if name not in _OF_TRAFFIC)
+
+
+def _errors(declared: WatchConfig, model: ModelConfig) -> dict[Cut, int]:
+    """How many single errors of a tick the detectors see at most, by the slices that they see."""
+    found: dict[Cut, int] = {}
+    for one in declared.detectors:
+        if one.sees_errors:
+            attributes, said = _as_declared(one.attributes, model), dict(zip(one.attributes, one.values, strict=False))
+            cut = Cut(attributes, tuple(said[name] for name in attributes if name in said))
+            found[cut] = max(found.get(cut, 0), one.most)
+    return found
 
 
 def _as_declared(attributes: tuple[str, ...], model: ModelConfig) -> tuple[str, ...]:

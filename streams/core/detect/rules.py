@@ -13,7 +13,7 @@ from streams.core.detect.assertion_watch import SEVERITIES
 from streams.core.detect.limits import Limit
 from streams.core.detect.measuring import LABEL_COVERAGE, TRAFFIC
 from streams.core.detect.plan import LABEL_DELAY, Watch
-from streams.core.detect.stream_watch import spec_of
+from streams.core.detect.stream_spec import spec_of
 from streams.core.window_spec import DAY
 
 _OF_TRAFFIC: Mapping[str, Harm] = {TRAFFIC: "either", LABEL_COVERAGE: "lower", LABEL_DELAY: "higher"}
@@ -41,10 +41,7 @@ def rules(watch: Watch, declared: WatchConfig, tick: int) -> list[AlertRule]:
         limited = replace(usual, name=f"limit of {name}", severity=declared.severity, watches=(name,))
         limited = replace(limited, kinds=("threshold",), direction=limit.harm)
         found.append(replace(limited, runbook=_page(declared, "threshold")))
-    for one in declared.detectors:
-        if one.severity is not None:
-            flags = replace(usual, name=f"detector {spec_of(one).name}", severity=one.severity, kinds=("metric",))
-            found.append(replace(flags, watches=(spec_of(one).name,), runbook=_page(declared, "metric")))
+    found += _of_detectors(declared, usual)
     for rule in watch.rules:
         named = replace(usual, name=f"assertion {rule.name}", watches=(rule.name,), kinds=("assertion",))
         found.append(
@@ -77,6 +74,15 @@ def _of_traffic(declared: WatchConfig, usual: AlertRule) -> Iterator[AlertRule]:
         yield replace(traffic, margin=margin, on_no_data=silence, runbook=_page(declared, name))
 
 
+def _of_detectors(declared: WatchConfig, usual: AlertRule) -> Iterator[AlertRule]:
+    for one in declared.detectors:
+        if one.severity is not None:
+            spec = spec_of(one)
+            flags = replace(usual, name=f"detector {spec.name}{spec.cut}", severity=one.severity, kinds=("metric",))
+            page = _page(declared, "metric" if one.column is None else "column")
+            yield replace(flags, watches=(spec.name,), cut=spec.cut, runbook=page)
+
+
 def _page(declared: WatchConfig, what: str) -> str:
     return declared.runbook or f"docs/runbooks/{_PAGES[what]}.md"
 
@@ -85,7 +91,8 @@ def harms(metrics: Sequence[str], detectors: Sequence[StreamConfig] = ()) -> Map
     """Return which way each watch is worse; either way where that is not known."""
     found = dict(_OF_TRAFFIC)
     of_metrics = [(name, name) for name in metrics]
-    for watch, metric in (*of_metrics, *((spec_of(one).name, one.metric) for one in detectors)):
+    by_river = [(spec_of(one).name, one.metric) for one in detectors if one.column is None]
+    for watch, metric in (*of_metrics, *by_river):
         direction = "lower" if metric is None else direction_of(metric)  # the fewer errors, the better
         if direction is not None:
             found[watch] = "lower" if direction == "higher" else "higher"

@@ -1,126 +1,118 @@
 """
-River's detectors over single errors or the ticks of a metric: for those who know them, beside our own.
+River's detectors over single errors, or the ticks of a metric or column: for those who know them, beside our own.
 
-Of a tick they see a sample of its errors, or one number, its mean, so that what they cost is bounded. None has a rate
-of false alarms that could be asked for, so they are on record among the signals, and raise an alert only where that is
-declared.
+Of a tick they see a sample of its errors, or one number, so that what they cost is bounded; where one watches each
+slice, so many slices at most. None has a rate of false alarms that could be asked for, so they are on record among the
+signals, and raise an alert only where that is declared.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from streams.config.stream_detectors import StreamConfig
 from streams.core.columns import Floats
-from streams.core.detect.error_sample import NO_ERRORS, Errors
 from streams.core.detect.finding import Finding, Standing
-from streams.core.detect.measuring import Signal, Z
+from streams.core.detect.finding import Slice as Where
+from streams.core.detect.measuring import Z
 from streams.core.detect.stream.catalogue import detector_for
-from streams.core.detect.stream.parameters import Value
+from streams.core.detect.stream.protocol import StreamDetector
+from streams.core.detect.stream_seen import NOTHING, Column, Seen, seen_in
+from streams.core.detect.stream_spec import StreamSpec
+from streams.core.detect.watched import Tick
 
-ERRORS = "errors"
-"""What a watch of single errors is called."""
-
-
-@dataclass(frozen=True)
-class StreamSpec:
-    """
-    One detector of the whole of a model, with its parameters.
-
-    It watches a metric or, where that is None, single errors: at most so many a tick, and those larger than
-    `error_above` as 1 and the others as 0, if that is declared.
-    """
-
-    metric: str | None
-    detector: str
-    parameters: Mapping[str, Value]
-    errors_a_tick: int = 0
-    error_above: float | None = None
-
-    @property
-    def name(self) -> str:
-        """What the watch is called."""
-        return f"{self.metric or ERRORS} by {self.detector}"
-
-
-def spec_of(declared: StreamConfig) -> StreamSpec:
-    """Read what is declared."""
-    return StreamSpec(declared.metric, declared.detector, declared.parameters, declared.most, declared.error_above)
+MOST_SLICES = 100
+"""Slices that a detector watches at most that is declared for each: those that were there first."""
 
 
 class StreamWatch:
     """
-    The detectors of one model.
+    The detectors of one model; `columns` are those that are watched, by name.
 
     Raises
     ------
     ValueError
-        If a detector is unknown, may not have a parameter, or takes single errors only and is to watch a metric.
+        If a detector is unknown, may not have a parameter, or takes single errors only and is to watch something else.
     """
 
-    def __init__(self, model: str, specs: Sequence[StreamSpec]) -> None:
-        self._model = model
-        self._detectors = [(one, detector_for(one.detector, **one.parameters), _Usual()) for one in specs]
-        for spec, detector, _ in self._detectors:
-            if detector.binary and spec.metric is not None:
-                raise ValueError(f"{spec.detector} takes single errors, and {spec.metric} is a mean of many a tick")
+    def __init__(self, model: str, specs: Sequence[StreamSpec], columns: Mapping[str, Column]) -> None:
+        self._model, self._columns = model, columns
+        self._watches = [_Watch(spec) for spec in specs]
 
-    def look(self, end: int, signals: Mapping[str, Signal], errors: Errors = NO_ERRORS) -> Iterator[Finding]:
-        """Look at the metrics of the whole, by name, and at single errors, in a tick that ends at `end` (us)."""
-        for spec, detector, usual in self._detectors:
-            seen = _seen(spec, signals, errors)
-            flagged = seen.any and bool(detector.update(seen.values))
-            change = usual.against(seen.values, flagged=flagged)
-            yield Finding(
-                model=self._model,
-                slice=(),
-                watch=spec.name,
-                kind="metric",
-                tick=end,
-                standing=_standing(seen, flagged=flagged, warned=bool(detector.warnings)),
-                value=seen.value,
-                reference=change.reference,
-                effect=change.effect,
-                low=change.low,
-                high=change.high,
-                n=seen.n,
-                n_effective=seen.n_effective,
-                label_coverage=seen.label_coverage,
-                method=f"river {spec.detector}",
-            )
+    def look(self, tick: Tick) -> Iterator[Finding]:
+        """Look at the next tick: at everything that was ever there."""
+        for watch in self._watches:
+            seen = seen_in(watch.spec, tick, self._columns)
+            watch.admit(seen)
+            for at, running in watch.running.items():
+                yield self._finding(watch.spec, at, tick.end, running, seen.get(at, NOTHING))
+
+    def _finding(self, spec: StreamSpec, at: Where, end: int, running: _Running, seen: Seen) -> Finding:
+        flagged = seen.any and bool(running.detector.update(seen.values))
+        change = running.usual.against(seen.values, flagged=flagged)
+        return Finding(
+            model=self._model,
+            slice=at,
+            watch=spec.name,
+            kind="metric",
+            tick=end,
+            standing=_standing(seen, flagged=flagged, warned=bool(running.detector.warnings)),
+            value=seen.value,
+            reference=change.reference,
+            effect=change.effect,
+            low=change.low,
+            high=change.high,
+            n=seen.n,
+            n_effective=seen.n_effective,
+            label_coverage=seen.label_coverage,
+            method=f"river {spec.detector}",
+        )
 
     def snapshot(self) -> list[Any]:
         """Everything as plain data."""
-        return [[spec.name, detector.snapshot(), usual.snapshot()] for spec, detector, usual in self._detectors]
+        return [
+            [watch.spec.name, running.detector.snapshot(), running.usual.snapshot(), [list(pair) for pair in at]]
+            for watch in self._watches
+            for at, running in watch.running.items()
+        ]
 
     def restore(self, saved: Sequence[Any]) -> None:
-        """Replace everything by a snapshot of the same detectors."""
-        known = {spec.name: (detector, usual) for spec, detector, usual in self._detectors}
-        for name, state, sums in saved:
-            detector, usual = known[name]
-            detector.restore(state)
-            usual.restore(sums)
+        """Replace everything by a snapshot of the same detectors; earlier versions had no slices but the whole."""
+        self._watches = [_Watch(watch.spec) for watch in self._watches]
+        for name, state, sums, *pairs in saved:
+            at: Where = tuple((attribute, value) for attribute, value in (pairs[0] if pairs else ()))
+            (running,) = (one.at(at) for one in self._watches if one.spec.name == name and one.spec.cut.holds(at))
+            running.detector.restore(state)
+            running.usual.restore(sums)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What a detector is to see of a tick, in order, and what a finding says of it; nothing where there is nothing."""
+class _Watch:
+    """One declared detector: a detector of its own for each slice."""
 
-    values: Floats
-    value: float = math.nan
-    n: float = 0.0
-    n_effective: float = 0.0
-    label_coverage: float = math.nan
+    def __init__(self, spec: StreamSpec) -> None:
+        self.spec = spec
+        self.running: dict[Where, _Running] = {}
+        detector = detector_for(spec.detector, **spec.parameters)
+        if detector.binary and not spec.sees_errors:
+            raise ValueError(f"{spec.detector} takes single errors, and {spec.metric or spec.column} is a mean of many")
+        if spec.cut.only is not None:
+            self.running[spec.cut.only] = _Running(detector)
 
-    @property
-    def any(self) -> bool:
-        """Whether there is anything."""
-        return bool(len(self.values))
+    def admit(self, slices: Iterable[Where]) -> None:
+        """Begin with slices that are there for the first time, in the order of their names, while there is room."""
+        if self.spec.cut.only is None:
+            for one in sorted(set(slices) - self.running.keys())[: MOST_SLICES - len(self.running)]:
+                self.at(one)
+
+    def at(self, slice_: Where) -> _Running:
+        """Return what runs in a slice."""
+        if slice_ not in self.running:
+            self.running[slice_] = _Running(detector_for(self.spec.detector, **self.spec.parameters))
+        return self.running[slice_]
 
 
 @dataclass(frozen=True)
@@ -133,23 +125,10 @@ class _Change:
     high: float = math.nan
 
 
-def _standing(seen: _Seen, *, flagged: bool, warned: bool) -> Standing:
+def _standing(seen: Seen, *, flagged: bool, warned: bool) -> Standing:
     if not seen.any:
         return "no data"
     return "changed" if flagged else "suspected" if warned else "quiet"
-
-
-def _seen(spec: StreamSpec, signals: Mapping[str, Signal], errors: Errors) -> _Seen:
-    if spec.metric is None:
-        values = errors.first(spec.errors_a_tick)
-        if spec.error_above is not None:
-            values = (values > spec.error_above).astype(np.float64)
-        n = float(len(values))
-        return _Seen(values, float(values.mean()), n, n) if n else _Seen(values)
-    signal = signals.get(spec.metric)
-    if signal is None:
-        return _Seen(np.empty(0))
-    return _Seen(np.array([signal.value]), signal.value, signal.n, signal.n_effective, signal.label_coverage)
 
 
 class _Usual:
@@ -185,6 +164,14 @@ class _Usual:
     def restore(self, saved: Sequence[float]) -> None:
         """Replace everything by a snapshot."""
         self._sums = np.array(saved)
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A detector in a slice, and what is usual there."""
+
+    detector: StreamDetector
+    usual: _Usual = field(default_factory=_Usual)
 
 
 def _variance(n: float, total: float, squares: float) -> float:

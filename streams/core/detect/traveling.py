@@ -66,7 +66,9 @@ def halves(watched: Sums) -> list[dict[str, Any]]:
 def size_of(watched: Sums) -> int:
     """Bytes of the arrays and texts in histograms and pieces."""
     tables = sum(int(watched[name]["key"].nbytes + watched[name]["weight"].nbytes) for name in _TABLES)
-    return tables + sum(_bytes(values) for _, piece in _pieces(watched) for values in piece["rows"].values())
+    pieces = [piece for _, piece in _pieces(watched)]
+    named = sum(_bytes(texts) for piece in pieces for slice_ in piece.get("slices", ()) for texts in slice_)
+    return tables + named + sum(_bytes(values) for piece in pieces for values in piece["rows"].values())
 
 
 def _filled(watched: Sums) -> list[str]:
@@ -89,7 +91,15 @@ def _row_halves(piece: Sums) -> list[dict[str, Any]]:
     if not middle:
         return [dict(piece)]
     sides = slice(None, middle), slice(middle, None)
-    return [{**piece, "rows": {name: values[side] for name, values in rows.items()}} for side in sides]
+    halves = [{**piece, "rows": {name: values[side] for name, values in rows.items()}} for side in sides]
+    return [_named(half) for half in halves] if "slices" in piece else halves
+
+
+def _named(piece: Sums) -> dict[str, Any]:
+    """Return the same rows with those slices only that they are in, by new numbers."""
+    each, number = np.unique(piece["rows"]["slice"], return_inverse=True)
+    slices = [piece["slices"][one] for one in each.tolist()]
+    return {**piece, "slices": slices, "rows": {**piece["rows"], "slice": number}}
 
 
 def _column_halves(columns: Sums) -> list[dict[str, Any]]:

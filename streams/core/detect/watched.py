@@ -20,7 +20,7 @@ from streams.core.assertion.rules import compile_rules
 from streams.core.columns import Columns, Hashes, Ints, Mask, length, take
 from streams.core.detect.assertion_watch import bins_of as verdict_bins
 from streams.core.detect.column_sums import ColumnSums, Entries
-from streams.core.detect.error_sample import NO_ERRORS, Errors, ErrorSample, errors_of
+from streams.core.detect.error_sample import Errors, ErrorSample, errors_of
 from streams.core.detect.following import Following
 from streams.core.detect.grid import bins_of, category_bins
 from streams.core.detect.measuring import Measuring, Signal
@@ -47,8 +47,8 @@ class Tick:
     """
     What became known of one model in a tick that ends at `end` (us).
 
-    Signals, the histograms of columns by slice, predictions by version, a sample of single errors, and what categories
-    are called.
+    Signals, the histograms of columns by slice, predictions by version, samples of single errors by slice, and what
+    categories are called.
     """
 
     model: str
@@ -56,7 +56,7 @@ class Tick:
     signals: Sequence[Signal]
     cells: Mapping[Slice, Entries]
     versions: Mapping[str, float]
-    errors: Errors = NO_ERRORS
+    errors: Mapping[Slice, Errors] = field(default_factory=dict)
     names: Names = field(default_factory=dict)
 
 
@@ -74,7 +74,7 @@ class Watched:
         self._assertions = compile_rules([rule for watch in watches for rule in watch.rules])
         self._checks = {rule.name: watch for watch in watches for rule in watch.rules}
         self._columns = ColumnSums()
-        self._errors = ErrorSample({watch.model: watch.errors for watch in watches})
+        self._errors = ErrorSample({watch.model: watch.errors for watch in watches}, groups)
         self._texts = Texts()
         self._following = Following(watches, tick, self._columns)
         self._next: dict[str, int] = {}
@@ -212,7 +212,7 @@ class Watched:
             *(
                 [
                     *(one.model, list(one.metrics), list(one.columns), str(one.slices), str(one.column_slices)),
-                    *(dict(one.centers), one.errors),
+                    *(dict(one.centers), one.errors_said),
                 ]
                 for one in self._watches
             ),
@@ -241,6 +241,7 @@ class Watched:
 
     def _take_predictions(self, found: Mapping[tuple[str, int], _Parts], last: int) -> None:
         """Take out the histograms of columns, and what their categories are called."""
+        self._columns.count_in(self._groups.counted_in)
         for tick, by_slice in self._columns.take(last + 1).items():
             for slice_, entries in by_slice.items():
                 if self._groups.is_shown(slice_):
@@ -306,7 +307,7 @@ class _Parts:
     signals: list[Signal] = field(default_factory=list)
     cells: dict[Slice, Entries] = field(default_factory=dict)
     versions: dict[str, float] = field(default_factory=dict)
-    errors: Errors = NO_ERRORS
+    errors: Mapping[Slice, Errors] = field(default_factory=dict)
     names: Names = field(default_factory=dict)
 
     def tick(self, model: str, end: int) -> Tick:

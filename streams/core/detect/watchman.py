@@ -22,6 +22,7 @@ from streams.core.detect.assertion_watch import signal as assertion_signal
 from streams.core.detect.column_sums import NOTHING
 from streams.core.detect.column_watch import ColumnWatch, mean_log
 from streams.core.detect.coverage import Coverage
+from streams.core.detect.cut import where
 from streams.core.detect.detectors import STANDINGS, Looks
 from streams.core.detect.finding import Finding, Kind, Standing
 from streams.core.detect.finding import Slice as Where
@@ -34,7 +35,9 @@ from streams.core.detect.remarks import absent, remarks
 from streams.core.detect.rules import harms, limits_of, rules
 from streams.core.detect.sensitivity import Sensitivity
 from streams.core.detect.signal_group import Looked, Name, SignalGroup
-from streams.core.detect.stream_watch import StreamWatch, spec_of
+from streams.core.detect.stream_seen import columns_of
+from streams.core.detect.stream_spec import spec_of
+from streams.core.detect.stream_watch import StreamWatch
 from streams.core.detect.watched import Tick
 from streams.core.groups import Slice
 
@@ -63,7 +66,7 @@ class Watchman:
         self._course = self._declared_course()
         grouping = Grouping(section.tick)
         self._limits = limits_of(declared)
-        self._streams = StreamWatch(watch.model, [spec_of(one) for one in declared.detectors])
+        self._streams = StreamWatch(watch.model, [spec_of(one) for one in declared.detectors], columns_of(watch))
         alerts = rules(watch, declared, section.tick)
         self._alerting = Alerting(watch.model, alerts, grouping, worse=harms(watch.metrics, declared.detectors))
         self._coverage = Coverage()
@@ -84,7 +87,7 @@ class Watchman:
         findings = [
             *(finding for one in looked for finding in self._found(one)),
             *limited(self._watch.model, tick.end, self._limits, [(where(one.slice), one) for one in signals]),
-            *self._streams.look(tick.end, {one.name: one for one in signals if not one.slice.values}, tick.errors),
+            *self._streams.look(tick),
         ]
         return Told(findings, self._alerting.step(tick.end, findings))
 
@@ -298,11 +301,6 @@ class _Onset:
 def _silence(tick: Tick, number: int) -> Iterator[Signal]:
     """Yield the traffic of a tick in which nothing was asked: the logarithm of half a prediction."""
     yield Signal(number, Slice(tick.model, (), ()), TRAFFIC, math.log(0.5), 1.0, 0.0, 0.0, math.nan)
-
-
-def where(slice_: Slice) -> Where:
-    """Return a slice's attributes with their values, sorted."""
-    return tuple(sorted(zip(slice_.attributes, slice_.values, strict=True)))
 
 
 def _standing(looks: Looks, place: int, watch: str, signal: Signal | None) -> Standing:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from streams.core.alert.rule import AlertRule, Harm, most_severe
+from streams.core.detect.cut import WHOLE as WHOLE_CUT
+from streams.core.detect.cut import Cut
 from streams.core.detect.finding import Finding
 from tests.core.alert.making import EV, EV_JFK, WHOLE, finding
 
@@ -46,6 +48,11 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], said: str) -> None
     [
         ({}, True),
         ({"models": ("del*",)}, True),
+        ({"cut": Cut(("carrier",), ("EV",))}, True),
+        ({"cut": Cut(("carrier",))}, True),
+        ({"cut": Cut(("carrier",), ("E",))}, False),
+        ({"cut": Cut(("carrier", "origin"))}, False),
+        ({"cut": WHOLE_CUT}, False),
         ({"models": ("fraud",)}, False),
         ({"watches": ("accuracy", "f1")}, True),
         ({"watches": ("Accuracy",)}, False),

@@ -92,3 +92,20 @@ def test_the_size_of_a_cell() -> None:
     [entries] = sums.take(1)[0].values()
 
     assert list(entries.size()) == pytest.approx([4.0, 1.6])
+
+
+@given(rows, rows)
+def test_cells_count_in_others(first: list[Row], second: list[Row]) -> None:
+    """What was added of a slice that is refused counts in another one, tick by tick, before or after more is added."""
+
+    def moved(told: list[Row]) -> list[Row]:
+        return [(tick, 0 if place == 1 else place, column, bin_, weight) for tick, place, column, bin_, weight in told]
+
+    sums = ColumnSums()
+    added(sums, first)
+    sums.count_in(lambda one: SLICES[0] if one == SLICES[1] else one)
+    added(sums, moved(second))
+    taken = sums.take(9)
+
+    assert not any(SLICES[1] in by_slice for by_slice in taken.values())
+    assert read(taken) == expected(moved(first + second))

@@ -9,20 +9,31 @@ from streams.core.detect.error_sample import Errors
 from streams.core.detect.finding import Finding
 from streams.core.detect.measuring import Signal
 from streams.core.detect.stream.catalogue import NAMES
-from streams.core.detect.stream_watch import StreamSpec, StreamWatch
+from streams.core.detect.stream_spec import StreamSpec
+from streams.core.detect.stream_watch import StreamWatch
+from streams.core.detect.watched import Tick
 from streams.core.groups import Slice
 
 SPECS = [StreamSpec("accuracy", "adwin", {"delta": 0.01}), StreamSpec("accuracy", "page_hinkley", {"threshold": 1.0})]
 
 
-def signal(value: float) -> dict[str, Signal]:
-    """Return the accuracy of a tick."""
-    return {"accuracy": Signal(0, Slice("m", (), ()), "accuracy", value, 0.01, 100.0, 90.0, 0.8)}
+WHOLE = Slice("m", (), ())
+
+
+def watch_of(*specs: StreamSpec) -> StreamWatch:
+    """Return detectors of a model without columns."""
+    return StreamWatch("m", specs, {})
+
+
+def at(end: int, accuracy: float | None = None, errors: Errors | None = None) -> Tick:
+    """Return a tick with the accuracy of the whole, or with errors of it."""
+    told = [] if accuracy is None else [Signal(0, WHOLE, "accuracy", accuracy, 0.01, 100.0, 90.0, 0.8)]
+    return Tick("m", end, told, {}, {}, {} if errors is None else {WHOLE: errors})
 
 
 def standings(watch: StreamWatch, values: list[float], first: int = 1) -> list[tuple[int, str]]:
     """Return the tick and the name of every change."""
-    found = [one for tick, value in enumerate(values, first) for one in watch.look(tick, signal(value))]
+    found = [one for tick, value in enumerate(values, first) for one in watch.look(at(tick, value))]
     return [(one.tick, one.watch) for one in found if one.standing == "changed"]
 
 
@@ -34,7 +45,7 @@ def values() -> list[float]:
 
 def test_a_fall_is_found_by_each() -> None:
     """Both detectors find it soon, and nothing before."""
-    found = standings(StreamWatch("m", SPECS), values())
+    found = standings(watch_of(*SPECS), values())
 
     assert {name for _, name in found} == {"accuracy by adwin", "accuracy by page_hinkley"}
     assert all(200 < tick <= 260 for tick, _ in found)
@@ -42,8 +53,8 @@ def test_a_fall_is_found_by_each() -> None:
 
 def test_a_restart_changes_nothing() -> None:
     """Stopped before the fall and restored elsewhere, they find it at the same ticks."""
-    told, whole = values(), standings(StreamWatch("m", SPECS), values())
-    first, second = StreamWatch("m", SPECS), StreamWatch("m", SPECS)
+    told, whole = values(), standings(watch_of(*SPECS), values())
+    first, second = watch_of(*SPECS), watch_of(*SPECS)
     before = standings(first, told[:190])
     second.restore(first.snapshot())
 
@@ -52,10 +63,10 @@ def test_a_restart_changes_nothing() -> None:
 
 def test_a_tick_without_the_metric_has_no_data() -> None:
     """It is said, and the detectors see nothing."""
-    watch = StreamWatch("m", SPECS)
+    watch = watch_of(*SPECS)
 
-    assert [one.standing for one in watch.look(1, {})] == ["no data", "no data"]
-    assert repr(watch.snapshot()) == repr(StreamWatch("m", SPECS).snapshot())
+    assert [one.standing for one in watch.look(at(1))] == ["no data", "no data"]
+    assert repr(watch.snapshot()) == repr(watch_of(*SPECS).snapshot())
 
 
 @pytest.mark.parametrize(
@@ -65,7 +76,7 @@ def test_a_tick_without_the_metric_has_no_data() -> None:
 def test_what_cannot_be_is_refused(detector: str, parameters: dict[str, float], message: str) -> None:
     """Unknown detectors and parameters, and detectors of single errors, with what was meant."""
     with pytest.raises(ValueError, match=message):
-        StreamWatch("m", [StreamSpec("accuracy", detector, parameters)])
+        watch_of(StreamSpec("accuracy", detector, parameters))
 
 
 def errors(seed: int, tick: int, share: float, n: int = 300) -> Errors:
@@ -78,15 +89,15 @@ def errors(seed: int, tick: int, share: float, n: int = 300) -> Errors:
 def watched(watch: StreamWatch, ticks: range, changed: int = 15) -> list[Finding]:
     """Show errors to detectors: a tenth of the answers is wrong, and from one tick on eight tenths."""
     shares = {tick: 0.1 if tick < changed else 0.8 for tick in ticks}
-    return [one for tick, share in shares.items() for one in watch.look(tick, {}, errors(1, tick, share))]
+    return [one for tick, share in shares.items() for one in watch.look(at(tick, errors=errors(1, tick, share)))]
 
 
 @pytest.mark.parametrize("detector", NAMES)
 def test_each_of_the_eight_sees_single_errors(detector: str) -> None:
     """Errors rise eightfold: each says so within three ticks, and goes on elsewhere as if never stopped."""
     spec = StreamSpec(None, detector, {"threshold": 20.0} if detector == "page_hinkley" else {}, 200)
-    whole = watched(StreamWatch("m", [spec]), range(25))
-    first, second = StreamWatch("m", [spec]), StreamWatch("m", [spec])
+    whole = watched(watch_of(spec), range(25))
+    first, second = watch_of(spec), watch_of(spec)
     begun = watched(first, range(12))
     second.restore(first.snapshot())
     flagged = [one for one in whole if one.standing == "changed" and 15 <= one.tick <= 17]
@@ -102,10 +113,10 @@ def test_each_of_the_eight_sees_single_errors(detector: str) -> None:
 def test_a_flag_comes_with_the_difference_of_two_samples() -> None:
     """The effect is that of the tick against all since the last change, with the interval of Welch's two samples."""
     spec = StreamSpec(None, "ddm", {}, 1_000)
-    watch, before = StreamWatch("m", [spec]), list[float]()
+    watch, before = watch_of(spec), list[float]()
     for tick in range(20):
         sample = errors(3, tick, 0.1 if tick < 15 else 0.4)
-        (found,) = watch.look(tick, {}, sample)
+        (found,) = watch.look(at(tick, errors=sample))
         if found.standing == "changed":
             variance = np.var(before, ddof=1) / len(before) + np.var(sample.value, ddof=1) / len(sample.value)
             assert found.effect == pytest.approx(sample.value.mean() - np.mean(before))
@@ -119,12 +130,12 @@ def test_numbers_are_errors_from_where_it_is_declared() -> None:
     far = Errors(np.arange(4, dtype=np.uint64), np.arange(4), np.array([0.5, 2.0, 3.0, 1.0]))
     specs = [StreamSpec(None, "ddm", {}, 100, 1.0), StreamSpec(None, "adwin", {}, 3)]
 
-    assert [one.value for one in StreamWatch("m", specs).look(1, {}, far)] == [0.5, pytest.approx(5.5 / 3)]
+    assert [one.value for one in watch_of(*specs).look(at(1, errors=far))] == [0.5, pytest.approx(5.5 / 3)]
 
 
 def test_a_tick_without_labels_has_no_data() -> None:
     """It is said, and the detectors see nothing."""
-    watch = StreamWatch("m", [StreamSpec(None, "ddm", {}, 100)])
+    watch = watch_of(StreamSpec(None, "ddm", {}, 100))
 
-    assert [one.standing for one in watch.look(1, {})] == ["no data"]
-    assert repr(watch.snapshot()) == repr(StreamWatch("m", [StreamSpec(None, "ddm", {}, 100)]).snapshot())
+    assert [one.standing for one in watch.look(at(1))] == ["no data"]
+    assert repr(watch.snapshot()) == repr(watch_of(StreamSpec(None, "ddm", {}, 100)).snapshot())

@@ -72,3 +72,22 @@ def test_a_shard_gets_the_texts_of_its_models() -> None:
     assert mine["errors"] == []
     assert is_bare(bare(whole))
     assert size_of(bare(whole)) == 0 < size_of(whole)
+
+
+def test_samples_of_slices_are_cut_with_their_names() -> None:
+    """A piece holds the slices that its rows are in, and no others, so that it becomes small."""
+    rows = {"slice": np.array([0, 0, 1, 2]), "id": np.arange(4)}
+    names = [[["country"], [country]] for country in ("de", "fr", "it")]
+    piece = {"model": "m", "tick": 0, "slices": names, "rows": rows}
+    pieces, found = [watched([], 0) | {"errors": [piece]}], []
+    while pieces:
+        one = pieces.pop()
+        cut = halves(one)
+        assert not cut or sum(map(size_of, cut)) <= 2 * size_of(one)
+        pieces += cut
+        if not cut:
+            [left] = one["errors"]
+            assert len(left["slices"]) == 1
+            found.append((left["rows"]["id"].item(), left["slices"][left["rows"]["slice"].item()][1][0]))
+
+    assert sorted(found) == [(0, "de"), (1, "de"), (2, "fr"), (3, "it")]

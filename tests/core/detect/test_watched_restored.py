@@ -35,7 +35,7 @@ def days(rows: list[dict[str, Any]]) -> list[int]:
 
 def test_state_without_any_sums_is_passed_over_in_no_time() -> None:
     """Nothing had been read: ticks begin with the first event, not with the first tick that can be numbered."""
-    assert days(restored(events(3, 300), 0, config(metrics=["brier"]))) == list(range(1, DAYS + 1))
+    assert days(restored(events(3, 300), 0, config(metrics=["brier"], detectors=[]))) == list(range(1, DAYS + 1))
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
@@ -44,7 +44,7 @@ def test_only_days_that_had_begun_are_passed_over(share: float) -> None:
     told = events(3, 600)
     cut = int(share * len(told))
     begun = (max(event["event_time"] for event in told[:cut]) - START) // DAY
-    found = days(restored(told, cut, config(metrics=["brier"])))
+    found = days(restored(told, cut, config(metrics=["brier"], detectors=[])))
 
     assert found == list(range(begun + 2, DAYS + 1))
 

@@ -269,3 +269,19 @@ def documented(name: str) -> Floats:
 def test_published_examples(name: str, parameters: dict[str, Value], expected: int) -> None:
     """The change in the example of river's documentation is found where that says; FHDDM's in 1 - its values."""
     assert detector_for(name, **parameters).update(documented(name)) == [expected]
+
+
+@every
+def test_detectors_share_nothing(name: str) -> None:
+    """Two that see different streams in turn, as two slices do, find what each finds alone."""
+    streams = [signal(detector_for(name), seed, (300, 0.1), (300, 0.5)) for seed in (6, 7)]
+    alone = [detector_for(name, **OTHER[name]) for _ in streams]
+    expected = [one.update(values) for one, values in zip(alone, streams, strict=True)]
+    beside: list[list[int]] = [[], []]
+    detectors = [detector_for(name, **OTHER[name]) for _ in streams]
+    for first in range(0, 600, 50):
+        for found, one, values in zip(beside, detectors, streams, strict=True):
+            found += [first + place for place in one.update(values[first : first + 50])]
+
+    assert beside == expected
+    assert all(expected)
