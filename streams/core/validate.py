@@ -142,12 +142,13 @@ def _summary_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
 
 
 def _score_checks(table: pa.RecordBatch) -> Iterator[Check]:
-    """Check what is said of scores: all of it where `score_n` is there, and none of it counts where that is not."""
+    """Check what is said of scores: in bounds, and all of it where `score_n` is there."""
     said = from_arrow(table["score_n"].is_valid())
     bad = said & _no_count(table["score_n"])
     yield Check("bad_value", bad, "score_n", f"must be a whole number, 0 to {LARGEST_COUNT:g}")
-    for name, most in _SCORE_SUMS.items():
-        bad = said & _no_sum(table[name], most)
+    for name, most in SCORE_SUMS.items():
+        there = from_arrow(table[name].is_valid())
+        bad = np.where(there | said, _no_sum(table[name], most), False)
         yield Check("bad_value", bad, name, f"must be a number beside score_n, at most {most:g} either way")
 
 
@@ -166,7 +167,7 @@ def _no_bin(column: pa.Array) -> Mask:
     return (number < 0) | (number > LAST_BIN)
 
 
-_SCORE_SUMS: Mapping[str, float] = {
+SCORE_SUMS: Mapping[str, float] = {
     "score_weight": LARGEST_COUNT,
     "score_square": LARGEST_COUNT,
     "score_weight_sum": LARGEST_COUNT * LARGEST_SCORE,
