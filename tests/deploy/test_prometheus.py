@@ -134,8 +134,8 @@ def test_the_example_asks_the_pods_of_the_manifests() -> None:
         *others, pods = documents(f"deploy/kubernetes/{file}.yaml")
         services = {one["metadata"]["name"]: one for one in others if one["kind"] == "Service"}
         service = services[pods["spec"]["serviceName"]]
-        name, port = service["metadata"]["name"], service["spec"]["ports"][0]["port"]
-        there[job] = [f"{name}-{i}.{name}:{port}" for i in range(pods["spec"]["replicas"])]
+        name, pod, port = pods["spec"]["serviceName"], pods["metadata"]["name"], service["spec"]["ports"][0]["port"]
+        there[job] = [f"{pod}-{i}.{name}:{port}" for i in range(pods["spec"]["replicas"])]
     jobs = {found for rule in GIVEN for found in re.findall(r'job="([\w-]+)"', rule["expr"])}
 
     assert asked == there
