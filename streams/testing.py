@@ -36,9 +36,9 @@ class MemoryEmitter(BaseEmitter):
         self._refusal: str | None = None
         self._is_closed = False
 
-    def emit(self, event: Event) -> bool:
+    def emit(self, event: Event, chance: float | None = None) -> bool:
         """Keep an event, or drop and count it; says which."""
-        admitted = self._admit(event)
+        admitted = self._admit(event, chance)
         if admitted is None:
             return False
         if isinstance(admitted, Refusal):

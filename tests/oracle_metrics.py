@@ -113,6 +113,11 @@ def mean_rating(cases: list[Case]) -> Result:
     return mean((weight(case), f["value"]) for case in cases for f in case.feedback if f["kind"] == "rating")
 
 
+def mean_prediction(cases: list[Case]) -> Result:
+    scored = [(Fraction(weight(case)), Fraction(score(case))) for case in cases if score(case) is not None]
+    return exact_mean(scored)
+
+
 # ---- Classes
 
 
@@ -268,7 +273,7 @@ AT_K: dict[str, Callable[[list[Case], int], Result]] = {"ndcg": ndcg_at, "hit_ra
 METRICS: dict[str, Callable[[list[Case]], Result]] = {
     function.__name__: function
     for function in (
-        *(count, mean_rating, accuracy, precision, recall, specificity, f1, balanced_accuracy, mcc),
+        *(count, mean_rating, mean_prediction, accuracy, precision, recall, specificity, f1, balanced_accuracy, mcc),
         *(brier, mean_score, log_loss, roc_auc, mae, mse, rmse, bias, r2, mrr),
     )
 }

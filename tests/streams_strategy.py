@@ -31,9 +31,9 @@ FEEDBACK_METRICS = (
 )
 CONFUSION_METRICS = ("accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "mcc")
 METRICS = {
-    "binary": (*CONFUSION_METRICS, "brier", "mean_score", "log_loss", "roc_auc"),
+    "binary": (*CONFUSION_METRICS, "brier", "mean_score", "mean_prediction", "log_loss", "roc_auc"),
     "multiclass": ("accuracy",),
-    "regression": ("mae", "mse", "rmse", "bias", "r2"),
+    "regression": ("mae", "mse", "rmse", "bias", "r2", "mean_prediction"),
     "ranking": ("mrr", "ndcg@1", "ndcg@3", "hit_rate@1", "hit_rate@3"),
     "none": (),
 }

@@ -287,6 +287,7 @@ def test_every_metric_that_can_be_compared_has_a_direction_or_needs_one() -> Non
     assert {name for name in comparable if direction_of(name) is None} == {
         "bias",
         "mean_score",
+        "mean_prediction",
         "quantile_coverage",
         "positive_rate",
     }

@@ -87,6 +87,12 @@ class _Summary(msgspec.Struct, tag_field="type", tag="summary", gc=False):
     latency_n: list[Long] | None = None
     latency_weight: list[float] | None = None
     latency_square: list[float] | None = None
+    score_n: Long | None = None
+    score_weight: float | None = None
+    score_square: float | None = None
+    score_weight_sum: float | None = None
+    score_square_sum: float | None = None
+    score_square_squares: float | None = None
 
 
 _Event = _Prediction | _Outcome | _Feedback | _Summary

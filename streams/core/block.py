@@ -95,6 +95,12 @@ SCHEMAS: dict[EventType, pa.Schema] = {
             ("latency_n", pa.list_(pa.int64())),
             ("latency_weight", pa.list_(pa.float64())),
             ("latency_square", pa.list_(pa.float64())),
+            ("score_n", pa.int64()),
+            ("score_weight", pa.float64()),
+            ("score_square", pa.float64()),
+            ("score_weight_sum", pa.float64()),
+            ("score_square_sum", pa.float64()),
+            ("score_square_squares", pa.float64()),
         ]
     ),
 }

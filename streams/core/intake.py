@@ -154,6 +154,7 @@ class Intake:
         rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, shape)
         traffic = {name: rows[name] for name in ("cohort", "time", "weight", "id")}
         traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
+        traffic["score"] = from_arrow(batch.table["score"].fill_null(np.nan))[chosen]
         traffic |= {"sign": np.ones(length(rows)), "known": rows["time"]}
         traffic |= {name: rows[name] for name in ABOUT_UNITS if name in rows}
         if shape.exposures is not None:

@@ -20,7 +20,16 @@ from streams.core.metric.base import Changes, Source, Task
 from streams.core.metric.histograms import CLASSES
 from streams.core.panes import Slots, cohort_of
 from streams.core.quality import Wanted, enough_units, quality_rows
-from streams.core.summarize import Summarizer, feedback_changes, label_changes, select, timing_changes, traffic_changes
+from streams.core.summarize import (
+    Summarizer,
+    feedback_changes,
+    label_changes,
+    scoring_changes,
+    select,
+    timing_changes,
+    traffic_changes,
+)
+from streams.core.summarized import scoring_rows
 from streams.core.trials import Trials
 from streams.core.window import Cohorts, Windower
 
@@ -32,6 +41,9 @@ class Measures:
         self._catalog = catalog
         self._summarizers = {t: Summarizer(catalog.layout(t), catalog.pane(t)) for t in catalog.tasks}
         self._windowers = {t: Windower(s.panes, catalog.specs(t)) for t, s in self._summarizers.items()}
+        self._scoring = any(s.reads("scoring") for s in self._summarizers.values()) or any(
+            plan.trial.reads("scoring") for plan in catalog.docket.plans
+        )
         self._classes = Slots()
         self.trials = Trials(catalog.docket, catalog.models)
         self.watched = Watched(catalog.watches, catalog.config.detection.tick, catalog.groups)
@@ -44,14 +56,18 @@ class Measures:
 
     def add(self, source: Source, rows: Columns) -> None:
         """
-        Summarize changes of one source; those that say how long an answer took, as timing too.
+        Summarize changes of one source; those that say how long an answer took, or what it was, as such too.
 
-        Summaries of a service's own, of "summary" and "timing", are of no arm of an experiment.
+        Summaries of a service's own, of "summary", "timing" and "scoring", are of no arm of an experiment.
         """
+        if source == "scoring" and not self._scoring:
+            return
         self._add(source, rows)
         timing = _timing(source, rows)
         if length(timing):
             self._add("timing", timing)
+        if self._scoring and source == "traffic":
+            self._add("scoring", scoring_rows(rows))
 
     def _add(self, source: Source, rows: Columns) -> None:
         for task, summarizer in self._summarizers.items():
@@ -169,6 +185,8 @@ class Measures:
             return traffic_changes(rows)
         if source == "timing":
             return timing_changes(rows)
+        if source == "scoring":
+            return scoring_changes(rows)
         if source == "feedback":
             return feedback_changes(rows)
         return label_changes(task, rows, self._catalog.terms(), self._classes)

@@ -55,6 +55,10 @@ class Summarizer:
         self._bin_columns = {of: [_column(name) for name in names] for of, names in columns.items()}
         self.panes = Panes(pane, layout.columns, columns)
 
+    def reads(self, source: Source) -> bool:
+        """Whether a column is summed of changes of this source."""
+        return any(column.source == source for column in self._columns)
+
     def add(self, source: Source, rows: Columns, changes: Changes) -> None:
         """Add changes of one source; `rows` gives their `cohort`, `time` and `sign`, and `place` if units are known."""
         if not length(rows):
@@ -97,6 +101,11 @@ def traffic_changes(rows: Columns) -> Changes:
 def timing_changes(rows: Columns) -> Changes:
     """Changes of predictions and feedback that say how long an answer took."""
     return _changes(length(rows), {"weight": rows["weight"], "latency": rows["latency"]})
+
+
+def scoring_changes(rows: Columns) -> Changes:
+    """Changes of predictions with a score, labelled or not."""
+    return _changes(length(rows), {name: rows[name] for name in ("weight", "answers", "score", "score_squared")})
 
 
 def feedback_changes(rows: Columns) -> Changes:
@@ -169,8 +178,9 @@ def _ranking(rows: Columns, _: Terms, __: Slots) -> Columns:
 
 def _changes(rows: int, known: Mapping[str, Array]) -> Changes:
     """Fill in what is absent."""
-    floats = ("weight", "prediction_weight", "latency", "score", "y", "yhat", "value", "first")
-    absent = dict.fromkeys(floats, np.full(rows, np.nan))
+    said = ("weight", "prediction_weight", "latency", "answers", "score", "score_squared")
+    read = ("y", "yhat", "value", "first")
+    absent = dict.fromkeys((*said, *read), np.full(rows, np.nan))
     codes = dict.fromkeys(("actual", "predicted", "rank", "kind"), np.full(rows, -1, np.int64))
     return Changes(**(absent | codes | dict(known)))
 

@@ -20,6 +20,7 @@ from streams.core.latency import LAST_BIN
 
 LATEST_TIME = 221_845_392_000_000_000  # 9000-01-01T00:00:00Z; what is later is a unit mistake or a sentinel
 LARGEST_COUNT = 10**15  # of one summary: thirty thousand years of a thousand a second
+LARGEST_SCORE = 1e60  # of a summary: beyond it scores are cut wherever they are added up
 LONGEST_SUMMARY = 3_600  # seconds
 SMALLEST_PROBABILITY = 1e-9  # what is recorded less than once in a thousand million can tell nothing, only drown
 
@@ -134,9 +135,21 @@ def _summary_checks(table: pa.RecordBatch, rules: Rules) -> Iterator[Check]:
     yield Check("bad_value", _no_count(table["n"]), "n", f"must be a whole number, 0 to {LARGEST_COUNT:g}")
     for name in ("weight", "square"):
         yield Check("bad_value", _no_sum(table[name]), name, f"must be a number, at most {LARGEST_COUNT:g} either way")
+    yield from _score_checks(table)
     for name, wrong in _LATENCY_SUMS.items():
         bad = _uneven(table[name], table["latency_bin"]) | _any_of(table[name], wrong)
         yield Check("bad_value", bad, name, f"must have a number a bin, which are 0 to {LAST_BIN}, in bounds")
+
+
+def _score_checks(table: pa.RecordBatch) -> Iterator[Check]:
+    """Check what is said of scores: in bounds, and all of it where `score_n` is there."""
+    said = from_arrow(table["score_n"].is_valid())
+    bad = said & _no_count(table["score_n"])
+    yield Check("bad_value", bad, "score_n", f"must be a whole number, 0 to {LARGEST_COUNT:g}")
+    for name, most in SCORE_SUMS.items():
+        there = from_arrow(table[name].is_valid())
+        bad = np.where(there | said, _no_sum(table[name], most), False)
+        yield Check("bad_value", bad, name, f"must be a number beside score_n, at most {most:g} either way")
 
 
 def _no_count(column: pa.Array) -> Mask:
@@ -144,9 +157,9 @@ def _no_count(column: pa.Array) -> Mask:
     return (count < 0) | (count > LARGEST_COUNT)
 
 
-def _no_sum(column: pa.Array) -> Mask:
+def _no_sum(column: pa.Array, most: float = LARGEST_COUNT) -> Mask:
     total = from_arrow(column.fill_null(np.nan))
-    return ~(np.abs(total) <= LARGEST_COUNT)
+    return ~(np.abs(total) <= most)
 
 
 def _no_bin(column: pa.Array) -> Mask:
@@ -154,6 +167,13 @@ def _no_bin(column: pa.Array) -> Mask:
     return (number < 0) | (number > LAST_BIN)
 
 
+SCORE_SUMS: Mapping[str, float] = {
+    "score_weight": LARGEST_COUNT,
+    "score_square": LARGEST_COUNT,
+    "score_weight_sum": LARGEST_COUNT * LARGEST_SCORE,
+    "score_square_sum": LARGEST_COUNT * LARGEST_SCORE,
+    "score_square_squares": LARGEST_COUNT * LARGEST_SCORE**2,
+}
 _LATENCY_SUMS: Mapping[str, Callable[[pa.Array], Mask]] = {
     "latency_bin": _no_bin,
     "latency_n": _no_count,

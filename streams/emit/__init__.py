@@ -13,6 +13,7 @@ from streams.emit.base import Call, current_call
 from streams.emit.disabled import NoEmitter
 from streams.emit.emitter import Emitter
 from streams.emit.events import Event, Feedback, Outcome, Prediction, Summary
+from streams.emit.policy import Policy
 from streams.emit.spool import Spool
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "KafkaConfig",
     "NoEmitter",
     "Outcome",
+    "Policy",
     "Prediction",
     "Spool",
     "Stats",

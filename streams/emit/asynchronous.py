@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from streams.config.kafka import KafkaConfig
 from streams.emit.backlog import Stats
 from streams.emit.base import BaseEmitter
 from streams.emit.emitter import CLOSE_SECONDS, MAX_BYTES, MAX_EVENTS, REPORT_SECONDS, Emitter
 from streams.emit.events import Event
+from streams.emit.policy import Policy
 from streams.emit.spool import Spool
 
 
 class AnyEmitter(Protocol):
     """What a service does with an emitter: `Emitter`, `NoEmitter`, and in its tests `streams.testing.MemoryEmitter`."""
 
-    def emit(self, event: Event) -> bool:
+    def emit(self, event: Event, chance: float | None = None) -> bool:
         """Take an event, or drop it."""
+
+    def recording(self, policy: float | Policy) -> Self:
+        """Record only a share of the requests."""
+
+    def treating(self, treat: Callable[[dict[str, Any]], dict[str, Any]]) -> Self:
+        """Let the fields of each event be treated."""
 
     def flush(self, timeout: float) -> bool:
         """Wait until what was taken is settled."""
@@ -60,9 +67,24 @@ class AsyncEmitter(BaseEmitter):
         made._emitter = emitter  # noqa: SLF001 - its own
         return made
 
-    def emit(self, event: Event) -> bool:
-        """Take an event, or drop and count it; returns at once and says which. Raises nothing."""
-        return self._emitter.emit(event)
+    def recording(self, policy: float | Policy) -> Self:
+        """Record only a share of the requests, as `Emitter.recording` does; returns this emitter."""
+        self._emitter.recording(policy)
+        return super().recording(policy)  # for calls that crash
+
+    def treating(self, treat: Callable[[dict[str, Any]], dict[str, Any]]) -> Self:
+        """Let the fields of each event be treated before anything of it is kept; returns this emitter."""
+        self._emitter.treating(treat)
+        return self
+
+    def emit(self, event: Event, chance: float | None = None) -> bool:
+        """
+        Take an event, or drop and count it; returns at once and says which. Raises nothing.
+
+        Where a share is recorded, `chance` is that which the event is to have at least: of an outcome or feedback, the
+        one with which its prediction was recorded.
+        """
+        return self._emitter.emit(event, chance)
 
     async def flush(self, timeout: float) -> bool:  # noqa: ASYNC109 - the caller's loop goes on meanwhile
         """Wait for at most `timeout` seconds until all events taken before are settled; say if they are."""

@@ -21,8 +21,8 @@ import msgspec
 
 from streams.emit.events import Event, Feedback, Prediction, Summary
 from streams.emit.packing import Packed, Refusal, pack
+from streams.emit.policy import Policy
 from streams.emit.sampling import recorded
-from streams.errors import UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,6 +44,7 @@ class Call:
 
     __slots__ = (
         "_emit",
+        "_emit_crash",
         "_started",
         "assignments",
         "attributes",
@@ -60,8 +61,14 @@ class Call:
         "version",
     )
 
-    def __init__(self, emit: Callable[[Event], bool], model: str, version: str) -> None:
-        self._emit = emit
+    def __init__(
+        self,
+        emit: Callable[[Event], bool],
+        model: str,
+        version: str,
+        emit_crash: Callable[[Event], bool] | None = None,
+    ) -> None:
+        self._emit, self._emit_crash = emit, emit_crash or emit
         self._started = 0
         self.model = model
         self.version = version
@@ -86,8 +93,8 @@ class Call:
         if error is None:
             self._emit(self._prediction(took))
         elif isinstance(error, Exception):
-            self._emit(self._prediction(None))
-            self._emit(self._crash())
+            self._emit_crash(self._prediction(None))
+            self._emit_crash(self._crash())
 
     def _prediction(self, latency_ms: float | None) -> Prediction:
         return Prediction(
@@ -120,29 +127,27 @@ class Call:
 class BaseEmitter(ABC):
     """What every emitter does alike: let events in, and measure calls of models."""
 
-    _share = 1.0
+    _policy = Policy(1.0)
     _treat: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
-    def recording(self, share: float) -> Self:
+    def recording(self, policy: float | Policy) -> Self:
         """
         Record only a share of the requests, the same ones wherever that is asked for; returns this emitter.
 
-        Events of the other requests are left out, and not counted as dropped. Predictions say with which chance they
-        were recorded, so that whatever is measured of them stands for all.
+        A `Policy` records some of them in full. Events of the other requests are left out, and not counted as dropped.
+        Predictions say with which chance they were recorded, so that whatever is measured of them stands for all.
 
         Raises
         ------
         UsageError
             The share is not above 0 and at most 1.
         """
-        if not 0 < share <= 1:
-            raise UsageError(f"share={share}: give the share of requests to record, above 0 and at most 1")
-        self._share = share
+        self._policy = policy if isinstance(policy, Policy) else Policy(policy)
         return self
 
     @abstractmethod
-    def emit(self, event: Event) -> bool:
-        """Take an event, or drop and count it."""
+    def emit(self, event: Event, chance: float | None = None) -> bool:
+        """Take an event, or drop and count it; where a share is recorded, with this chance at least."""
 
     def treating(self, treat: Callable[[dict[str, Any]], dict[str, Any]]) -> Self:
         """
@@ -153,16 +158,16 @@ class BaseEmitter(ABC):
         self._treat = treat
         return self
 
-    def _admit(self, event: Event) -> Packed | Refusal | None:
+    def _admit(self, event: Event, chance: float | None = None) -> Packed | Refusal | None:
         """
         Let an event in: whatever is to become of it before anything is kept, becomes of it here. Raises nothing.
 
         None: its request is none of those that are recorded.
         """
         packed = pack(event)
-        if isinstance(packed, Refusal) or (self._share == 1 and self._treat is None):
+        if isinstance(packed, Refusal) or (self._policy.share == 1 and self._treat is None):
             return packed
-        chosen = event if self._share == 1 else recorded(event, self._share)
+        chosen = event if self._policy.share == 1 else recorded(event, self._policy, chance)
         if chosen is not None and self._treat is not None:
             chosen = _treated(chosen, self._treat)
         return None if chosen is None else pack(chosen)
@@ -183,7 +188,8 @@ class BaseEmitter(ABC):
         AttributeError
             A field is none of a call's.
         """
-        call = Call(self.emit, model, version)
+        emit_crash = functools.partial(self.emit, chance=1.0) if self._policy.crashes else None
+        call = Call(self.emit, model, version, emit_crash)
         for name, value in fields.items():
             setattr(call, name, value)
         return call

@@ -21,7 +21,7 @@ class NoEmitter(BaseEmitter):
     (True, 0)
     """
 
-    def emit(self, event: Event) -> bool:  # noqa: ARG002 - as the emitter has it
+    def emit(self, event: Event, chance: float | None = None) -> bool:  # noqa: ARG002 - as the emitter has it
         """Do nothing."""
         return True
 

@@ -101,9 +101,14 @@ class Emitter(BaseEmitter):
         if self._is_closed:
             self._backlog.close()
 
-    def emit(self, event: Event) -> bool:
-        """Take an event, or drop and count it; returns at once and says which. Raises nothing."""
-        admitted = self._admit(event)
+    def emit(self, event: Event, chance: float | None = None) -> bool:
+        """
+        Take an event, or drop and count it; returns at once and says which. Raises nothing.
+
+        Where a share is recorded, `chance` is that which the event is to have at least: of an outcome or feedback, the
+        one with which its prediction was recorded.
+        """
+        admitted = self._admit(event, chance)
         if admitted is None:
             return False
         if isinstance(admitted, Refusal):

@@ -86,6 +86,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     latency_n: list[int] | None = None
     latency_weight: list[float] | None = None
     latency_square: list[float] | None = None
+    score_n: int | None = None
+    score_weight: float | None = None
+    score_square: float | None = None
+    score_weight_sum: float | None = None
+    score_square_sum: float | None = None
+    score_square_squares: float | None = None
 
     def record(self) -> dict[str, Any]:
         """Fields by name, as the codecs write them."""

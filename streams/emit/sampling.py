@@ -11,6 +11,7 @@ import xxhash
 
 from streams.core.sampling.salts import EMITTED
 from streams.emit.events import Event, Prediction, Summary
+from streams.emit.policy import Policy
 
 _WORD = (1 << 64) - 1
 _SALT = xxhash.xxh3_64_intdigest(EMITTED.encode())
@@ -30,17 +31,19 @@ def number_of(request: str) -> float:
     return ((mixed ^ (mixed >> 31)) >> 11) * _STEP
 
 
-def recorded(event: Event, share: float) -> Event | None:
+def recorded(event: Event, policy: Policy, least: float | None = None) -> Event | None:
     """
     Return an event as it is recorded, None if its request is left out.
 
-    A prediction says with which chance it was recorded; outcomes and feedback follow theirs. Summaries are of all.
+    A prediction says with which chance it was recorded; outcomes and feedback follow theirs: a request has one number,
+    and what a chance records, every larger one records too. Summaries are of all.
     """
     if isinstance(event, Summary):
         return event
+    chance = min(policy.chance(event, least), 1.0)
     request = event.request_id or event.prediction_id
-    if isinstance(request, str) and number_of(request) >= share:
+    if isinstance(request, str) and number_of(request) >= chance:
         return None
-    if isinstance(event, Prediction):
-        return msgspec.structs.replace(event, inclusion_probability=event.inclusion_probability * share)
+    if isinstance(event, Prediction) and chance < 1:
+        return msgspec.structs.replace(event, inclusion_probability=event.inclusion_probability * chance)
     return event

@@ -19,12 +19,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from streams.core.exact import Exact, segment_sums
 from streams.core.latency import LAST_BIN, bin_of_latency
+from streams.core.validate import LARGEST_SCORE
 from streams.emit.events import Prediction, Summary, Time
 
 SECOND = 1_000_000
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_FOLDED = 1_000  # latencies that wait to be put into bins at once
+_FOLDED = 1_000  # predictions whose latencies and scores wait to be added up at once
+_SCORES = tuple(f"score_{sum_}" for sum_ in ("n", "weight", "square", "weight_sum", "square_sum", "square_squares"))
 
 Sums = npt.NDArray[np.float64]
 
@@ -86,7 +89,8 @@ class Summaries:
                 if len(self._held) >= self._most:
                     return False
                 tally = self._held[key] = _Tally()
-            tally.add(prediction.latency_ms, (0.0 if sent else 1.0, 1 - weight, 1 - weight**2))
+            sums = (0.0 if sent else 1.0, 1 - weight, 1 - weight**2)
+            tally.add(prediction.latency_ms, prediction.score, sums)
         return True
 
     def take(self, now: int) -> list[Summary]:
@@ -116,6 +120,7 @@ class Summaries:
             weight=weight,
             square=square,
             **_bins(tally.bins()),
+            **_scores(tally.scores()),
         )
 
 
@@ -136,7 +141,9 @@ def merge(summaries: Iterable[Summary], summary_id: str) -> Summary:
     for summary in several:
         _gather(bins, *_sums_of_bins(summary))
     n, weight, square = (sum(getattr(s, name) for s in several) for name in ("n", "weight", "square"))
-    sums = {"n": n, "weight": weight, "square": square, **_bins(bins)}
+    scored = [_sums_of_scores(s) for s in several if s.score_n is not None]
+    scores = [math.fsum(column) for column in zip(*scored, strict=True)]
+    sums = {"n": n, "weight": weight, "square": square, **_bins(bins), **_scores(scores)}
     return msgspec.structs.replace(several[0], summary_id=summary_id, **sums)
 
 
@@ -148,28 +155,47 @@ def begin_of(time: Time, seconds: int) -> int:
 
 @dataclass
 class _Tally:
-    """Power sums of one slice and minute; latencies wait some at a time to be put into bins."""
+    """Power sums of one slice and minute; latencies and scores wait some at a time to be added up."""
 
     sums: tuple[float, float, float] = (0.0, 0.0, 0.0)
     _bins: dict[int, Sums] = field(default_factory=dict)
-    _waiting: list[tuple[float, float, float, float]] = field(default_factory=list)
+    _scores: Exact | None = None
+    _waiting: list[tuple[float, float, float, float, float]] = field(default_factory=list)
 
-    def add(self, latency: float | None, sums: tuple[float, float, float]) -> None:
+    def add(self, latency: float | None, score: float | None, sums: tuple[float, float, float]) -> None:
         self.sums = self.sums[0] + sums[0], self.sums[1] + sums[1], self.sums[2] + sums[2]
-        if latency is not None and math.isfinite(latency) and latency >= 0:
-            self._waiting.append((latency, *sums))
+        if latency is not None or score is not None:
+            latency = math.nan if latency is None else latency
+            self._waiting.append((latency, math.nan if score is None else score, *sums))
             if len(self._waiting) >= _FOLDED:
                 self._fold()
 
     def bins(self) -> dict[int, Sums]:
-        if self._waiting:
-            self._fold()
+        self._fold()
         return self._bins
 
+    def scores(self) -> list[float]:
+        """Sums of scores, in the order of `_SCORES`; none where no prediction had a score."""
+        self._fold()
+        return [] if self._scores is None else self._scores.value().tolist()
+
     def _fold(self) -> None:
-        waiting = np.array(self._waiting)
-        _gather(self._bins, np.minimum(bin_of_latency(waiting[:, 0]), LAST_BIN), waiting[:, 1:])
+        waiting = np.array(self._waiting).reshape(-1, 5)
+        timed = waiting[np.isfinite(waiting[:, 0]) & (waiting[:, 0] >= 0)]
+        _gather(self._bins, np.minimum(bin_of_latency(timed[:, 0]), LAST_BIN), timed[:, 2:])
+        scored = waiting[np.isfinite(waiting[:, 1])]
+        if len(scored):
+            more = _added_up(np.clip(scored[:, 1], -LARGEST_SCORE, LARGEST_SCORE), scored[:, 2:])
+            self._scores = more if self._scores is None else self._scores + more
         self._waiting = []
+
+
+def _added_up(score: Sums, sums: Sums) -> Exact:
+    """Sums of scores, in the order of `_SCORES`, without the rounding of adding; `sums` are n, weight and square."""
+    n, weight, square = sums.T
+    columns = (n, weight, square, weight * score, square * score, square * score**2)
+    starts = np.arange(len(columns)) * len(score)
+    return segment_sums(np.concatenate(columns), starts, np.full(len(columns), len(score)))
 
 
 def _gather(into: dict[int, Sums], bins: npt.NDArray[np.int64], sums: Sums) -> None:
@@ -195,6 +221,17 @@ def _sums_of_bins(summary: Summary) -> tuple[npt.NDArray[np.int64], Sums]:
     bins = np.array(summary.latency_bin or [], np.int64)
     columns = (summary.latency_n, summary.latency_weight, summary.latency_square)
     return bins, np.array([column or [] for column in columns], np.float64).reshape(3, len(bins)).T
+
+
+def _scores(sums: Sequence[float]) -> dict[str, Any]:
+    """Fields of a summary that say its scores; absent where there are none."""
+    if not sums:
+        return dict.fromkeys(_SCORES)
+    return dict(zip(_SCORES, (round(sums[0]), *sums[1:]), strict=True))
+
+
+def _sums_of_scores(summary: Summary) -> tuple[float, ...]:
+    return tuple(getattr(summary, name) for name in _SCORES)
 
 
 def _place(summary: Summary) -> Slice:

@@ -17,8 +17,9 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from streams.codecs.registry import SchemaRegistry
+from streams.core.block import EVENT_TYPES
 from streams.core.validate import Rules
-from streams.gateway.judging import JSON, NDJSON, TAKEN, Message, judge, split
+from streams.gateway.judging import JSON, NDJSON, Message, judge, split
 from streams.gateway.limits import Limits
 from streams.gateway.metrics import Metrics
 from streams.gateway.problems import Problem, of_http
@@ -89,7 +90,7 @@ class Door:
                 messages = self._judge(body, media_type, token)
                 await self._send(messages, token)
         counts = self._metrics.taken(token.name, messages)
-        by_type: dict[str, int] = {kind: counts[kind] for kind in TAKEN}
+        by_type: dict[str, int] = {kind: counts[kind] for kind in EVENT_TYPES}
         return web.json_response({"accepted": len(messages), **by_type}, status=202)
 
     async def openapi(self, _: web.Request) -> web.Response:

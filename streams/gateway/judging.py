@@ -31,10 +31,6 @@ _FIELDS = frozenset(name for schema in SCHEMAS.values() for name in schema.names
 _AT = re.compile(r" - at `(?:key in )?(\$[^`]*)`$")
 
 
-TAKEN: tuple[EventType, ...] = ("prediction", "outcome", "feedback")
-"""Types of event that the gateway takes: summaries are of a client that counts, and come from there."""
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     """An event as it goes to Kafka: the topic is that of its type, the key that of its request."""
@@ -102,7 +98,7 @@ def judge(lines: Lines, token: Token, rules: Rules, registry: SchemaRegistry) ->
     block = decode_lines(lines.events, token.name, lines.positions)
     rejects = list(block.rejects)
     for batch in block.batches:
-        rejects += validate(batch, rules)[1] if batch.kind in TAKEN else _not_taken(batch)
+        rejects += validate(batch, rules)[1]
     if rejects:
         found = [_said(reject) for reject in sorted(rejects, key=lambda reject: reject.position)]
         raise Problem(
@@ -114,16 +110,10 @@ def judge(lines: Lines, token: Token, rules: Rules, registry: SchemaRegistry) ->
     foreign = [problem for batch in block.batches for problem in _foreign(batch, token)]
     if foreign:
         allowed = ", ".join(sorted(token.models or ()))
-        raise Problem("forbidden_model", f"token {token.name} writes predictions of {allowed} only", foreign)
+        raise Problem(
+            "forbidden_model", f"token {token.name} writes predictions and summaries of {allowed} only", foreign
+        )
     return [message for batch in block.batches for message in _messages(batch, registry)]
-
-
-def _not_taken(batch: Batch) -> Iterator[Reject]:
-    detail = f'type "{batch.kind}" is none of {", ".join(TAKEN)} - at `$.type`'
-    return (
-        Reject("unknown_schema", detail, batch.source, int(position), batch.original(row), batch.kind)
-        for row, position in enumerate(batch.positions.tolist())
-    )
 
 
 def _messages(batch: Batch, registry: SchemaRegistry) -> Iterator[Message]:
@@ -133,13 +123,13 @@ def _messages(batch: Batch, registry: SchemaRegistry) -> Iterator[Message]:
 
 
 def _foreign(batch: Batch, token: Token) -> Iterator[dict[str, object]]:
-    """Predictions of models that the token may not write; outcomes and feedback name no model."""
-    if token.models is None or batch.kind != "prediction":
+    """Predictions and summaries of models that the token may not write; outcomes and feedback name no model."""
+    if token.models is None or "model" not in batch.table.schema.names:
         return
     own = pc.is_in(batch.table["model"], pa.array(sorted(token.models), pa.string()))
     for row in np.flatnonzero(~np.asarray(own)).tolist():
         model = batch.table["model"][row].as_py()
-        message = f"the token may not write predictions of {model}"
+        message = f"the token may not write what is of {model}"
         yield _problem(int(batch.positions[row]), "$.model", "forbidden_model", message)
 
 

@@ -20,7 +20,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.config.kafka import KafkaConfig
 from streams.errors import UsageError
-from streams.gateway.judging import TAKEN, Message
+from streams.gateway.judging import Message
 from streams.runtime.kafka import (
     FIRST_BACKOFF,
     LAST_BACKOFF,
@@ -150,7 +150,7 @@ async def open_log(kafka: KafkaConfig, environ: Mapping[str, str], patience: flo
 
 
 async def _partitions(kafka: KafkaConfig, environ: Mapping[str, str], patience: float) -> int:
-    names = [f"{kafka.prefix}.{EVENT_TOPICS[kind]}" for kind in TAKEN]
+    names = [f"{kafka.prefix}.{topic}" for topic in dict.fromkeys(EVENT_TOPICS.values())]
     async with administrating(kafka, environ, patience) as admin:
         have = {one.name: one.partitions for one in await describe(admin, wanted(kafka)) if one.name in names}
     if missing := [name for name in names if name not in have]:

@@ -15,9 +15,10 @@ from types import MappingProxyType
 from typing import Any
 
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
-from streams.core.block import FEEDBACK_KINDS, MAX_MAP_KEYS, ROLES, EventType
-from streams.core.validate import LATEST_TIME, SMALLEST_PROBABILITY
-from streams.gateway.judging import JSON, NDJSON, TAKEN
+from streams.core.block import EVENT_TYPES, FEEDBACK_KINDS, MAX_MAP_KEYS, ROLES, EventType
+from streams.core.latency import LAST_BIN
+from streams.core.validate import LARGEST_COUNT, LATEST_TIME, LONGEST_SUMMARY, SCORE_SUMS, SMALLEST_PROBABILITY
+from streams.gateway.judging import JSON, NDJSON
 from streams.gateway.limits import Limits
 from streams.gateway.problems import KINDS, MEDIA_TYPE, SHOWN_EVENTS
 
@@ -26,10 +27,13 @@ Json = dict[str, Any]
 _INT64_MAX = (1 << 63) - 1
 _ID: Mapping[str, Any] = MappingProxyType({"type": "string", "minLength": 1})
 _TYPES: Mapping[str, str] = MappingProxyType({"string": "string", "double": "number", "long": "integer"})
+_COUNT: Mapping[str, Any] = MappingProxyType({"minimum": 0, "maximum": LARGEST_COUNT})
+_SUM: Mapping[str, Any] = MappingProxyType({"minimum": -LARGEST_COUNT, "maximum": LARGEST_COUNT})
 _NARROWER: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "prediction_id": {"minLength": 1},
         "feedback_id": {"minLength": 1},
+        "summary_id": {"minLength": 1},
         "version": {"minLength": 1},
         "model": {"minLength": 1},
         "role": {"enum": [*ROLES, None]},
@@ -37,6 +41,16 @@ _NARROWER: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "latency_ms": {"minimum": 0},
         "revision": {"minimum": 0, "maximum": _INT64_MAX},
         "inclusion_probability": {"minimum": SMALLEST_PROBABILITY, "maximum": 1},
+        "seconds": {"minimum": 1, "maximum": LONGEST_SUMMARY},
+        "n": _COUNT,
+        "weight": _SUM,
+        "square": _SUM,
+        "latency_bin": {"items": {"type": "integer", "minimum": 0, "maximum": LAST_BIN}},
+        "latency_n": {"items": {"type": "integer", **_COUNT}},
+        "latency_weight": {"items": {"type": "number", **_SUM}},
+        "latency_square": {"items": {"type": "number", **_SUM}},
+        "score_n": _COUNT,
+        **{name: {"minimum": -most, "maximum": most} for name, most in SCORE_SUMS.items()},
     }
 )
 """What the validator asks of a field beyond its Avro type, by the field's name."""
@@ -49,7 +63,7 @@ def document(registry: SchemaRegistry, limits: Limits) -> Json:
         "info": {
             "title": "streams gateway",
             "version": "1",
-            "description": "Takes predictions, outcomes and feedback of models, and writes them to Kafka.",
+            "description": "Takes predictions, outcomes, feedback and summaries of models, and writes them to Kafka.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -119,7 +133,7 @@ def _health() -> Json:
 
 
 def _accepted() -> Json:
-    return _object({name: {"type": "integer", "minimum": 0} for name in ("accepted", *TAKEN)})
+    return _object({name: {"type": "integer", "minimum": 0} for name in ("accepted", *EVENT_TYPES)})
 
 
 def _problem() -> Json:
@@ -150,7 +164,7 @@ def _object(properties: Json, required: Iterable[str] | None = None) -> Json:
 
 
 def _events(registry: SchemaRegistry) -> Json:
-    names = {kind: kind.capitalize() for kind in TAKEN}
+    names = {kind: kind.capitalize() for kind in EVENT_TYPES}
     mapping = {kind: f"#/components/schemas/{name}" for kind, name in names.items()}
     event = {
         "oneOf": [_ref(name) for name in names.values()],
@@ -164,13 +178,25 @@ def _event(kind: EventType, schema: Mapping[str, Any]) -> Json:
     properties: Json = {"type": {"const": kind}, **{field["name"]: _field(kind, field) for field in fields}}
     event = _object(properties, ["type", *(field["name"] for field in fields if "default" not in field)])
     event["description"] = schema["doc"]
-    if kind != "prediction":
+    if kind in ("outcome", "feedback"):
         named = [{"properties": {name: dict(_ID)}, "required": [name]} for name in ("request_id", "prediction_id")]
         event["anyOf"] = named
     if kind == "feedback":
         measured = [_kind_with_value("rating", {}), _kind_with_value("latency", {"minimum": 0})]
         event["allOf"] = measured
+    if kind == "summary":
+        filled = {"type": "array", "minItems": 1}
+        sums = (f"latency_{name}" for name in ("n", "weight", "square"))
+        event["allOf"] = [
+            _beside("score_n", {"type": "integer"}, {one: {"type": "number"} for one in SCORE_SUMS}),
+            _beside("latency_bin", filled, dict.fromkeys(sums, filled)),
+        ]
     return event
+
+
+def _beside(name: str, there: Json, needed: Json) -> Json:
+    """Say that where a field is there others are needed."""
+    return {"if": {"properties": {name: there}, "required": [name]}, "then": _object(needed)}
 
 
 def _kind_with_value(kind: str, narrower: Json) -> Json:

@@ -55,7 +55,7 @@ def test_the_newest_of_two_landed_versions_is_written(schemas: Path) -> None:
     (schemas / "registry.json").write_text(json.dumps(index))
     loaded = SchemaRegistry.load(schemas)
 
-    assert loaded.ids == {"prediction": 1, "outcome": 7, "feedback": 3, "summary": 4}
+    assert loaded.ids == {"prediction": 1, "outcome": 7, "feedback": 3, "summary": 5}
     assert kind_of(loaded.by_id(2)) == kind_of(loaded.by_id(7)) == "outcome"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,10 +34,17 @@ MODEL = {
     "label_horizon": "6h",
     "windows": ["5m", "1h"],
     "slices": [[], ["country"], ["role"]],
-    "metrics": ["count", "request_rate", "latency_p50", "latency_p95", "latency_p99", "accuracy", "complaint_rate"],
+    "metrics": [
+        *("count", "request_rate", "latency_p50", "latency_p95", "latency_p99", "mean_prediction"),
+        *("accuracy", "complaint_rate"),
+    ],
 }
 CONFIG = make_config({"m": MODEL}, disorder="1h")
-OF_TRAFFIC = {"count", "request_rate", "latency_p50", "latency_p95", "latency_p99"}
+OF_NUMBERS = {name: value for name, value in MODEL.items() if name != "positive"} | {
+    "task": "regression",
+    "metrics": ["mean_prediction"],
+}
+OF_TRAFFIC = {"count", "request_rate", "latency_p50", "latency_p95", "latency_p99", "mean_prediction"}
 
 
 def requests(many: int, seed: int) -> list[Prediction]:
@@ -50,7 +58,7 @@ def requests(many: int, seed: int) -> list[Prediction]:
             model="m",
             version=rng.choice("12"),
             role=rng.choice(("live", "live", "shadow")),
-            score=rng.random(),
+            score=None if rng.random() < 0.1 else rng.random(),
             attributes={"country": rng.choice(("DE", "FR")), "user": str(number)},
             latency_ms=None if rng.random() < 0.1 else rng.choice((0.0, rng.lognormvariate(3, 1))),
             inclusion_probability=rng.choice((0.1, 0.3, 1.0)),
@@ -167,6 +175,30 @@ def test_what_needs_labels_is_as_without_summaries() -> None:
     columns = ("value", "low", "high", "n", "label_coverage")
     mine = {key: row for key, row in ours.items() if key in theirs}
     assert_alike(mine, theirs, columns, {"accuracy", "complaint_rate"})
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_means_of_numbers_far_from_zero_are_exact(share: float) -> None:
+    """Scores near 1e6 that differ by 1 have the mean and the interval of their events, to 9 and to 3 digits."""
+    rng, config = Random(3), make_config({"m": OF_NUMBERS}, disorder="1h")
+    held, sent, every = Summaries("a", ["country"]), [], []
+    for one in requests(600, 3):
+        number = msgspec.structs.replace(one, score=1e6 + rng.gauss(0, 1), inclusion_probability=share or 1.0)
+        every.append(as_event(number, 1.0))
+        if chosen := rng.random() < share:
+            sent.append(as_event(number, share))
+        held.add(number, sent=chosen)
+    summed = [*sent, *map(as_summary, held.take_all())]
+    ours, theirs = (
+        newest(drive(config, Delivery(("a",), [Part("a", events)]))[1]["windows"]) for events in (summed, every)
+    )
+
+    assert ours.keys() == theirs.keys()
+    for key, row in theirs.items():
+        assert ours[key]["value"] == pytest.approx(row["value"], rel=1e-9)
+        if row["n"] >= 100:
+            length = row["high"] - row["low"]
+            assert ours[key]["high"] - ours[key]["low"] == pytest.approx(length, rel=1e-3)
 
 
 def test_merged_summaries_are_the_sum() -> None:

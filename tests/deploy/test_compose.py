@@ -17,6 +17,7 @@ import pytest
 
 from deploy.kafka.kafka import version as kafka_version
 from streams.config import load_config
+from streams.gateway.limits import Limits
 from streams.sinks.clickhouse.dsn import ServerDsn, parse_dsn
 from tests.deploy.reading import ROOT, documents, interpolated, parsed, problems, text_of, version
 
@@ -27,7 +28,7 @@ COMPOSE: dict[str, Any] = interpolated(FILE, ENVIRON)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("streams:"))
 ONCE = ["migrate", "topics"]
-ANSWERING = ["deliver", "worker"]
+ANSWERING = {"deliver": "/health", "worker": "/health", "gateway": "/healthz"}
 LASTING = sorted(set(SERVICES) - set(ONCE))
 SERVER = parse_dsn(SERVICES["worker"]["environment"]["STREAMS_STORE"])
 
@@ -35,7 +36,7 @@ SERVER = parse_dsn(SERVICES["worker"]["environment"]["STREAMS_STORE"])
 def test_it_is_a_compose_file() -> None:
     """It follows the schema that the Compose project publishes, with no key that this does not know."""
     assert problems(FILE, "compose-spec.json") == []
-    assert OURS == ["deliver", "migrate", "topics", "worker"]
+    assert OURS == ["deliver", "gateway", "migrate", "topics", "worker"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -66,7 +67,7 @@ def test_services_start_in_order() -> None:
     conditions = {(needed, how["condition"]) for needs in waits.values() for needed, how in needs.items()}
 
     assert sorted(order) == sorted(SERVICES)
-    assert sorted(order[-2:]) == ["deliver", "worker"]
+    assert {*ANSWERING} <= {*order[-4:]}
     assert conditions == {
         ("kafka", "service_healthy"),
         ("clickhouse", "service_healthy"),
@@ -105,8 +106,8 @@ def test_no_port_is_open_to_other_machines() -> None:
     """Every published port is on 127.0.0.1, and ours are whichever are free, so that there may be several."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
 
-    assert [host_of(port) for port in ports] == ["127.0.0.1"] * 4
-    assert [SERVICES[name]["ports"] for name in ANSWERING] == [[{"target": 8080, "host_ip": "127.0.0.1"}]] * 2
+    assert [host_of(port) for port in ports] == ["127.0.0.1"] * 5
+    assert [SERVICES[name]["ports"] for name in ANSWERING] == [[{"target": 8080, "host_ip": "127.0.0.1"}]] * 3
 
 
 def secrets_in(node: Any, path: str = "") -> list[str]:
@@ -172,13 +173,23 @@ def test_the_deliverer_is_asked_for_and_has_the_secrets_of_its_routes() -> None:
     named = [getattr(route, f"{route.secret}_file") for route in config.alerting.routes.values()]
 
     assert {name: service.get("profiles") for name, service in SERVICES.items() if "profiles" in service} == {
-        "deliver": ["alerts"]
+        "deliver": ["alerts"],
+        "gateway": ["gateway"],
     }
     assert named == [f"/run/secrets/{name}" for name in SERVICES["deliver"]["secrets"]]
-    assert sorted(COMPOSE["secrets"]) == sorted(SERVICES["deliver"]["secrets"])
-    assert [list(secret) for secret in COMPOSE["secrets"].values()] == [["file"]]
+    assert sorted(COMPOSE["secrets"]) == sorted([*SERVICES["deliver"]["secrets"], *SERVICES["gateway"]["secrets"]])
+    assert [list(secret) for secret in COMPOSE["secrets"].values()] == [["file"]] * 2
     assert "secrets/" in text_of(".gitignore").splitlines()
     assert config.detection.models.keys() == config.models.keys()
+
+
+def test_the_gateway_has_the_tokens_that_its_command_names() -> None:
+    """Its file of tokens is its only secret, and what it takes to stop is longer than Kafka may take to answer."""
+    command = SERVICES["gateway"]["command"]
+
+    assert SERVICES["gateway"]["secrets"] == ["tokens"]
+    assert command[command.index("--token-file") + 1] == "/run/secrets/tokens"
+    assert int(SERVICES["gateway"]["stop_grace_period"].removesuffix("s")) > Limits.confirm_seconds
 
 
 def test_clickhouse_settings_are_xml() -> None:
@@ -192,7 +203,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
     """A worker that is well or not: its server's `status`."""
 
     def do_GET(self) -> None:
-        self.send_response(self.server.status if self.path == "/health" else 404)  # type: ignore[attr-defined]
+        self.send_response(self.server.status if self.path == self.server.asked else 404)  # type: ignore[attr-defined]
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -202,10 +213,10 @@ class Answer(http.server.BaseHTTPRequestHandler):
 @pytest.mark.parametrize("name", ANSWERING)
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
 def test_health_is_what_it_answers(name: str, status: int, code: int) -> None:
-    """A check passes when /health is answered with success, and fails when not, and when not at all."""
+    """A check passes when its path is answered with success, and fails when not, and when not at all."""
     kind, python, *arguments = SERVICES[name]["healthcheck"]["test"]
     with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
-        server.status = status  # type: ignore[attr-defined]
+        server.status, server.asked = status, ANSWERING[name]  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         here = [argument.replace(":8080/", f":{server.server_port}/") for argument in arguments]
         done = subprocess.run([sys.executable, *here], capture_output=True, check=False)  # noqa: S603
@@ -213,7 +224,7 @@ def test_health_is_what_it_answers(name: str, status: int, code: int) -> None:
     gone = subprocess.run([sys.executable, *here], capture_output=True, check=False)  # noqa: S603
 
     assert (kind, python) == ("CMD", "python")
-    assert "http://127.0.0.1:8080/health" in arguments[-1]
+    assert f"http://127.0.0.1:8080{ANSWERING[name]}'" in arguments[-1]
     assert (done.returncode, gone.returncode) == (code, 1)
 
 
@@ -222,6 +233,6 @@ def test_it_is_checked_where_it_listens(name: str) -> None:
     """Its port is the same in the command, the health check, the ports and the image."""
     service = SERVICES[name]
 
-    assert service["command"][-2:] == ["--web", "0.0.0.0:8080"]
+    assert service["command"][-2:] == ["--listen" if name == "gateway" else "--web", "0.0.0.0:8080"]
     assert service["ports"][0]["target"] == 8080
     assert "EXPOSE 8080" in text_of("deploy/Dockerfile")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from streams.config import load_config
+from streams.gateway.limits import Limits
 from streams.runtime.topics import ALERTS, TOPICS
 from tests.deploy.reading import ROOT, documents, parsed, problems, text_of, version
 
@@ -46,10 +47,14 @@ def test_every_file_is_used() -> None:
     assert sorted(NAMES) == [
         "Job/streams-migrate",
         "Job/streams-topics",
+        "PodDisruptionBudget/streams-gateway",
         "PodDisruptionBudget/streams-worker",
         "Service/streams-deliver",
+        "Service/streams-gateway",
+        "Service/streams-gateway-pods",
         "Service/streams-worker",
         "StatefulSet/streams-deliver",
+        "StatefulSet/streams-gateway",
         "StatefulSet/streams-worker",
     ]
 
@@ -192,7 +197,10 @@ def test_routes_find_their_secrets() -> None:
 
     assert {file.parent for file in named} == {Path(mounted["mountPath"])}
     assert mounted["readOnly"] is True
-    assert holding == {"StatefulSet/streams-deliver": {"secretName": "streams-routes"}}
+    assert holding == {
+        "StatefulSet/streams-deliver": {"secretName": "streams-routes"},
+        "StatefulSet/streams-gateway": {"secretName": "streams-tokens"},
+    }
     assert config.detection.models.keys() == config.models.keys()
 
 
@@ -223,6 +231,41 @@ def test_probes_ask_where_it_answers(name: str) -> None:
         "prometheus.io/port": str(port["containerPort"]),
         "prometheus.io/path": "/metrics",
     }
+
+
+def test_gateways_are_found_and_asked_where_they_listen() -> None:
+    """Both Services and the budget select gateways and nothing else; every probe asks /healthz on its port."""
+    gateway, labels = (
+        container("StatefulSet/streams-gateway"),
+        {name: PODS[name]["metadata"]["labels"] for name in PODS},
+    )
+    selectors = [
+        BY_NAME["Service/streams-gateway"]["spec"]["selector"],
+        BY_NAME["Service/streams-gateway-pods"]["spec"]["selector"],
+        BY_NAME["PodDisruptionBudget/streams-gateway"]["spec"]["selector"]["matchLabels"],
+        BY_NAME["StatefulSet/streams-gateway"]["spec"]["selector"]["matchLabels"],
+    ]
+    probes = [gateway[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+
+    for selector in selectors:
+        assert [name for name, found in labels.items() if selector.items() <= found.items()] == [
+            "StatefulSet/streams-gateway"
+        ]
+    assert BY_NAME["Service/streams-gateway-pods"]["spec"]["clusterIP"] == "None"
+    assert BY_NAME["Service/streams-gateway-pods"]["spec"]["publishNotReadyAddresses"] is True
+    assert probes == [{"path": "/healthz", "port": "web"}] * 3
+    assert gateway["args"][-2:] == ["--listen", f"0.0.0.0:{gateway['ports'][0]['containerPort']}"]
+
+
+def test_a_gateway_has_its_tokens_and_time_to_answer() -> None:
+    """Its file of tokens is in the Secret; before it is killed those who are in have had Kafka's time, and more."""
+    gateway, pod = container("StatefulSet/streams-gateway"), PODS["StatefulSet/streams-gateway"]["spec"]
+    (mounted,) = [one for one in gateway["volumeMounts"] if one["name"] == "secrets"]
+    waits = gateway["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert gateway["args"][gateway["args"].index("--token-file") + 1] == f"{mounted['mountPath']}/tokens.yaml"
+    assert mounted["readOnly"] is True
+    assert pod["terminationGracePeriodSeconds"] > Limits.confirm_seconds + waits
 
 
 def test_every_worker_finds_a_partition() -> None:

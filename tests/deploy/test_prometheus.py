@@ -20,6 +20,7 @@ from streams.runtime.watchdog import Watchdog
 from tests.alerts.making import Book, Recorder, alerting, world
 from tests.debian import debian_binary
 from tests.deploy.reading import ROOT, documents
+from tests.gateway.serving import OUTCOME, running
 from tests.runtime.held import Held
 from tests.runtime.parts import outcome, prediction
 
@@ -48,7 +49,7 @@ async def _asked(port: int) -> str:
 
 @cache
 def exposed() -> frozenset[str]:
-    """The metrics of a worker that has read a labelled prediction, and of a deliverer."""
+    """The metrics of a worker that has read a labelled prediction, of a deliverer, and of a gateway that was asked."""
 
     async def worker() -> str:
         held = Held()
@@ -66,7 +67,11 @@ def exposed() -> frozenset[str]:
         async with delivering(desk, ("127.0.0.1", 0)) as port:
             return await _asked(port)
 
-    said = asyncio.run(worker()) + asyncio.run(deliverer())
+    with running() as gateway:
+        gateway.post([OUTCOME])
+        gateway.post([{**OUTCOME, "event_time": None}])
+        asked = gateway.ask("GET", "/metrics").body.decode()
+    said = asyncio.run(worker()) + asyncio.run(deliverer()) + asked
     return frozenset(re.findall(r"^(\w+)[{ ]", said, re.MULTILINE))
 
 
@@ -99,7 +104,7 @@ def test_every_alert_has_a_story() -> None:
 
 @pytest.mark.parametrize("rule", GIVEN, ids=lambda rule: str(rule.get("alert", rule.get("record"))))
 def test_rules_name_metrics_that_there_are(rule: dict[str, Any]) -> None:
-    """Every metric of an expression is a worker's or a deliverer's, or recorded by another rule, or Prometheus' own."""
+    """Every metric of an expression is one that a process of ours tells, is recorded by a rule, or Prometheus' own."""
     assert unknown_metrics(rule["expr"]) == set()
 
 
@@ -125,10 +130,12 @@ def test_the_example_asks_the_pods_of_the_manifests() -> None:
     """Under the jobs' names that the rules know, each replica by the name and the port that Kubernetes gives it."""
     asked = {job["job_name"]: job["static_configs"][0]["targets"] for job in CONFIG["scrape_configs"]}
     there = {}
-    for job, file in (("streams", "worker"), ("streams-deliver", "deliver")):
-        service, *_, pods = documents(f"deploy/kubernetes/{file}.yaml")
-        name, port = service["metadata"]["name"], service["spec"]["ports"][0]["port"]
-        there[job] = [f"{name}-{i}.{name}:{port}" for i in range(pods["spec"]["replicas"])]
+    for job, file in (("streams", "worker"), ("streams-deliver", "deliver"), ("streams-gateway", "gateway")):
+        *others, pods = documents(f"deploy/kubernetes/{file}.yaml")
+        services = {one["metadata"]["name"]: one for one in others if one["kind"] == "Service"}
+        service = services[pods["spec"]["serviceName"]]
+        name, pod, port = pods["spec"]["serviceName"], pods["metadata"]["name"], service["spec"]["ports"][0]["port"]
+        there[job] = [f"{pod}-{i}.{name}:{port}" for i in range(pods["spec"]["replicas"])]
     jobs = {found for rule in GIVEN for found in re.findall(r'job="([\w-]+)"', rule["expr"])}
 
     assert asked == there

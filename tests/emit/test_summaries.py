@@ -45,6 +45,7 @@ def test_summaries_are_written_and_read(tmp_path: Path, extension: str) -> None:
     """A summary in a file is read as it was, with and without latencies."""
     held = Summaries("a", ["country"])
     held.add(asked(latency_ms=5.0, attributes={"country": "DE"}, inclusion_probability=0.25), sent=True)
+    held.add(asked(score=0.3, attributes={"country": "FR"}), sent=False)
     held.add(asked(MINUTE), sent=False)
     taken = held.take_all()
     path = tmp_path / f"summaries.{extension}"
@@ -69,6 +70,56 @@ def test_what_is_sent_counts_with_what_its_event_does_not() -> None:
 
     assert (summary.n, summary.weight, summary.square) == (3, 2.0, 0.0)
     assert (summary.latency_n, summary.latency_weight, summary.latency_square) == ([3], [2.0], [0.0])
+
+
+def test_scores_are_summed_with_what_their_events_do_not_have() -> None:
+    """Of scores 0.25 and 0.5, the second sent with a chance of 0.5: each sum is that of all, less that of the event."""
+    held = Summaries("a")
+    held.add(asked(score=0.25), sent=False)
+    held.add(asked(score=0.5, inclusion_probability=0.5), sent=True)
+    held.add(asked(), sent=False)
+    (one,) = held.take_all()
+
+    assert (one.n, one.score_n, one.score_weight, one.score_square) == (2, 1, 2 - 2.0, 2 - 4.0)
+    assert (one.score_weight_sum, one.score_square_sum) == (0.75 - 2 * 0.5, 0.75 - 4 * 0.5)
+    assert one.score_square_squares == 0.25**2 + 0.5**2 - 4 * 0.5**2
+
+
+def test_what_is_no_number_is_no_score() -> None:
+    """Scores that are no finite number are left out; without any, nothing is said of scores; large ones are cut."""
+    none, one = Summaries("a"), Summaries("b")
+    for score in (None, math.nan, math.inf, -math.inf):
+        none.add(asked(score=score), sent=False)
+        one.add(asked(score=score), sent=False)
+    one.add(asked(score=-1e300), sent=False)
+    (without,), (cut,) = none.take_all(), one.take_all()
+
+    assert (without.n, without.score_n, without.score_weight_sum) == (4, None, None)
+    assert (cut.n, cut.score_n, cut.score_weight_sum, cut.score_square_squares) == (5, 1, -1e60, 1e60**2)
+
+
+def test_sums_of_scores_do_not_drift() -> None:
+    """3,500 scores of every magnitude, in three portions, are summed as exactly as a double can say it."""
+    scores = (np.random.default_rng(6).lognormal(0, 8, 3_500) - 1e6).tolist()
+    held = Summaries("a")
+    for score in scores:
+        held.add(asked(score=score), sent=False)
+    (one,) = held.take_all()
+
+    assert (one.score_n, one.score_weight_sum) == (3_500, math.fsum(scores))
+    assert one.score_square_squares == math.fsum(score**2 for score in scores)
+
+
+def test_merged_scores_are_those_of_who_has_some() -> None:
+    """A summary without scores, as older clients write it, adds nothing to those of the others."""
+    held = [Summaries(name) for name in "abc"]
+    for summaries, score in zip(held, (0.25, None, 0.5), strict=True):
+        summaries.add(asked(score=score), sent=False)
+    several = [one for summaries in held for one in summaries.take_all()]
+    whole = merge(several, "m")
+
+    assert (whole.n, whole.score_n, whole.score_weight_sum, whole.score_square_squares) == (3, 2, 0.75, 0.3125)
+    assert merge(several[1:2], "m").score_n is None
 
 
 def test_slices_are_cut_by_the_named_attributes_only() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 TEXT = (Path(__file__).parents[2] / "docs" / "summaries.md").read_text(encoding="utf-8")
-SUMMED, PRIVATE = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+SUMMED, PRIVATE, SCORED = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 
 
 def run(program: str, directory: Path) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def test_the_sums_of_the_example_are_those_of_the_table(name: str, tmp_path: Pat
 
     assert getattr(summary, name) == pytest.approx(float(shown), abs=1e-9)
     assert getattr(summary, name) + of_events == pytest.approx(1_000)
+    assert getattr(summary, f"score_{name}") == pytest.approx(getattr(summary, name), abs=1e-9)
 
 
 def test_the_private_example_spends_its_budget(tmp_path: Path) -> None:
@@ -39,3 +40,11 @@ def test_the_private_example_spends_its_budget(tmp_path: Path) -> None:
     assert len(found["released"]) == 24
     assert found["noise"].scale == 20
     assert round(found["noise"].variance) == 800
+
+
+def test_the_private_scores_have_the_noise_that_the_text_says(tmp_path: Path) -> None:
+    """The count of a release with scores has three times the variance, and the sum of scores that of one count."""
+    scored = run(SCORED, tmp_path)["scored"]
+
+    assert scored.square - scored.weight == pytest.approx(2_400, rel=0.01)
+    assert scored.score_square_sum - scored.score_weight_sum == pytest.approx(800, rel=0.01)

@@ -35,6 +35,11 @@ LIMITS = Limits(confirm_seconds=5.0)
 TIME = "2026-11-21T10:00:00Z"
 OUTCOME = {"type": "outcome", "request_id": "r1", "event_time": TIME, "value": 1.5}
 PREDICTION = {"type": "prediction", "prediction_id": "p1", "event_time": TIME, "model": "m", "version": "1"}
+SUMMARY = {"type": "summary", "summary_id": "s1", "event_time": TIME, "model": "m", "version": "1"} | {
+    "n": 9,
+    "weight": 9.0,
+    "square": 9.0,
+}
 FEEDBACK = {"type": "feedback", "feedback_id": "f1", "request_id": "r1", "event_time": TIME, "kind": "edit"}
 
 

@@ -54,8 +54,9 @@ def test_the_example_for_the_shell(gateway: Gateway) -> None:
         "prediction": 1,
         "outcome": 1,
         "feedback": 0,
+        "summary": 0,
     }
-    assert '    {"accepted": 2, "prediction": 1, "outcome": 1, "feedback": 0}\n' in DOCUMENT
+    assert '    {"accepted": 2, "prediction": 1, "outcome": 1, "feedback": 0, "summary": 0}\n' in DOCUMENT
 
 
 def test_the_client_without_packages(gateway: Gateway) -> None:

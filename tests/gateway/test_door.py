@@ -12,7 +12,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from streams.gateway.limits import Limits
 from streams.gateway.openapi import document
 from streams.gateway.problems import SHOWN_EVENTS
-from tests.gateway.serving import FEEDBACK, LIMITS, NARROW, OUTCOME, PREDICTION, REGISTRY, SECRET, Gateway, running
+from tests.gateway.serving import (
+    FEEDBACK,
+    LIMITS,
+    NARROW,
+    OUTCOME,
+    PREDICTION,
+    REGISTRY,
+    SECRET,
+    SUMMARY,
+    Gateway,
+    running,
+)
 
 PACKED = gzip.compress(b"[]")
 LARGE = Limits(body_bytes=10_000, events=5, confirm_seconds=5.0)
@@ -35,11 +46,11 @@ def numbers(gateway: Gateway) -> dict[tuple[str, ...], float]:
 def test_events_are_taken_and_counted(gateway: Gateway) -> None:
     """202 with how many there were of each type, and the log has them."""
     before = len(gateway.log.messages)
-    answer = gateway.post([PREDICTION, OUTCOME, FEEDBACK, OUTCOME])
+    answer = gateway.post([PREDICTION, OUTCOME, FEEDBACK, OUTCOME, SUMMARY])
 
     assert answer.status == 202
-    assert answer.json == {"accepted": 4, "prediction": 1, "outcome": 2, "feedback": 1}
-    assert [message.key for message in gateway.log.messages[before:]] == [b"p1", b"r1", b"r1", b"r1"]
+    assert answer.json == {"accepted": 5, "prediction": 1, "outcome": 2, "feedback": 1, "summary": 1}
+    assert [message.key for message in gateway.log.messages[before:]] == [b"p1", b"r1", b"r1", b"r1", b"s1"]
 
 
 def test_lines_and_gzip_are_read(gateway: Gateway) -> None:

@@ -10,17 +10,14 @@ import pytest
 
 from streams.codecs.jsonl import decode_lines
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
-from streams.gateway.judging import JSON, NDJSON, TAKEN, Message, judge, split
+from streams.core.block import EVENT_TYPES
+from streams.gateway.judging import JSON, NDJSON, Message, judge, split
 from streams.gateway.problems import Problem
 from streams.gateway.tokens import Token
 from streams.runtime.emit import EmitReport, records_of
-from tests.gateway.serving import FEEDBACK, OUTCOME, PREDICTION
-from tests.schemas import test_examples
-from tests.schemas.test_examples import RULES, name
+from tests.gateway.serving import FEEDBACK, OUTCOME, PREDICTION, SUMMARY
+from tests.schemas.test_examples import ACCEPTED, REJECTED, RULES, name
 
-ACCEPTED, REJECTED = (
-    [path for path in some if "summary" not in path.parts] for some in (test_examples.ACCEPTED, test_examples.REJECTED)
-)
 REGISTRY = SchemaRegistry.load(default_schema_dir())
 ANYBODY = Token("anybody", b"")
 KNOWN = {**PREDICTION, "model": "price"}
@@ -53,17 +50,16 @@ def test_messages_are_those_of_the_command() -> None:
     found = judged(b"[" + b",".join(lines) + b"]")
 
     assert len(found) == len(lines) >= 20
-    for kind in TAKEN:
+    for kind in EVENT_TYPES:
         ours = [(message.key, message.value) for message in found if message.kind == kind]
         assert ours == list(zip(records[kind].keys, records[kind].values, strict=True))
 
 
-def test_summaries_are_not_taken() -> None:
-    """A summary is refused, whatever it says, and with it the request."""
-    made = {"type": "summary", "summary_id": "s", "event_time": "2026-11-21T10:00:00Z", "model": "price"}
-    problem = refusal(as_array([OUTCOME, made | {"version": "1", "n": 1, "weight": 1.0, "square": 1.0}]))
+def test_summaries_are_keyed_by_their_id() -> None:
+    """A summary has no request: its own id is its key."""
+    (message,) = judged(as_array([{**SUMMARY, "model": "price"}]))
 
-    assert [(one["index"], one["path"], one["reason"]) for one in problem.events] == [(1, "$.type", "unknown_schema")]
+    assert (message.kind, message.key) == ("summary", b"s1")
 
 
 def test_an_array_and_lines_are_the_same() -> None:
@@ -162,11 +158,14 @@ def test_deeply_nested_events_are_refused_alone() -> None:
 
 
 def test_a_token_writes_predictions_of_its_models_only() -> None:
-    """Those of others are told by index, and none is taken; outcomes and feedback name no model and are free."""
+    """So it is with summaries. Those of others are told by index, and none is taken; what names no model is free."""
     token = Token("pricing", b"", frozenset({"price"}))
     events = [KNOWN, OUTCOME, {**KNOWN, "model": "feed"}, FEEDBACK, {**KNOWN, "model": "fraud", "score": 0.5}]
     found = refusal(as_array(events), token=token)
 
     assert found.kind == "forbidden_model"
     assert [(one["index"], one["path"]) for one in found.events] == [(2, "$.model"), (4, "$.model")]
-    assert len(judged(as_array([KNOWN, OUTCOME, FEEDBACK]), token=token)) == 3
+    foreign = refusal(as_array([{**SUMMARY, "model": "feed"}]), token=token)
+
+    assert (foreign.kind, foreign.events[0]["path"]) == ("forbidden_model", "$.model")
+    assert len(judged(as_array([KNOWN, OUTCOME, FEEDBACK, {**SUMMARY, "model": "price"}]), token=token)) == 4

@@ -13,17 +13,13 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from streams.codecs.registry import SchemaRegistry, default_schema_dir
-from streams.gateway.judging import TAKEN
+from streams.core.block import EVENT_TYPES
 from streams.gateway.limits import Limits
 from streams.gateway.openapi import document, shipped
 from streams.gateway.problems import KINDS
-from tests.schemas import test_examples
-from tests.schemas.test_examples import name
+from tests.schemas.test_examples import ACCEPTED, REJECTED, name
 
 SHIPPED = default_schema_dir() / "gateway.openapi.json"
-ACCEPTED, REJECTED = (
-    [path for path in some if "summary" not in path.parts] for some in (test_examples.ACCEPTED, test_examples.REJECTED)
-)
 REGISTRY = SchemaRegistry.load(default_schema_dir())
 NOT_IN_A_SCHEMA = {
     # The configuration knows the classes, of which models scores are probabilities, which models there are, and how
@@ -50,7 +46,7 @@ def test_every_schema_is_one() -> None:
     """Each schema of the document is valid JSON Schema of 2020-12, which OpenAPI 3.1 takes."""
     schemas = document(REGISTRY, Limits())["components"]["schemas"]
 
-    assert {*schemas} == {"Event", "Prediction", "Outcome", "Feedback", "Accepted", "Problem"}
+    assert {*schemas} == {"Event", "Prediction", "Outcome", "Feedback", "Summary", "Accepted", "Problem"}
     for schema in schemas.values():
         Draft202012Validator.check_schema(schema)
 
@@ -73,7 +69,7 @@ def test_every_problem_is_in_the_document() -> None:
     assert {*answers} == {"202", *(str(kind.status) for kind in KINDS.values())}
 
 
-@pytest.mark.parametrize("kind", TAKEN)
+@pytest.mark.parametrize("kind", EVENT_TYPES)
 def test_fields_are_those_of_the_avro_schema(kind: str) -> None:
     """The fields stand in the order of the schema, described and defaulted as there, and `type` before them."""
     avro = REGISTRY.current[kind]["fields"]  # type: ignore[index]

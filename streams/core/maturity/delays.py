@@ -84,7 +84,7 @@ class Delays:
 
     def add(self, source: Source, rows: Columns, changes: Changes, model: Ints) -> None:
         """Add changes of one source; `rows` gives their `cohort`, `time`, `known` and `sign`."""
-        for one in self._followed if source not in ("timing", "summary") else ():
+        for one in self._followed if source not in ("timing", "scoring", "summary") else ():
             mine = np.flatnonzero(model == one.number)
             if not len(mine):
                 continue

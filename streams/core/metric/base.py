@@ -20,7 +20,7 @@ from streams.core.exact import Exact
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Source = Literal["traffic", "summary", "timing", "label", "feedback"]
+Source = Literal["traffic", "summary", "timing", "scoring", "label", "feedback"]
 Task = Literal["binary", "multiclass", "regression", "ranking", "none"]
 
 
@@ -32,6 +32,8 @@ class Changes:
     All rows: `weight` (1 / inclusion probability). From predictions as they come ("traffic"),
     and from summaries of those that do not ("summary"): nothing more.
     From predictions and feedback that say how long an answer took ("timing"): `latency` in ms.
+    From predictions with a score, as they come ("scoring"): `answers`, how many they are, `score` and `score_squared`;
+    of a summary each of the three may be 0 where another is not.
     From labels ("label"): `prediction_weight`, the weight of the labelled prediction by itself, where `weight` is
     that of the prediction and its outcome together; `score`; binary `y`, `yhat` in {0, 1}; multiclass `actual`,
     `predicted` class codes; regression `value`; ranking `rank` (1-based place of the relevant item, 0 when it is
@@ -43,7 +45,9 @@ class Changes:
     weight: Floats
     prediction_weight: Floats
     latency: Floats
+    answers: Floats
     score: Floats
+    score_squared: Floats
     y: Floats
     yhat: Floats
     actual: Ints

@@ -104,6 +104,7 @@ def _at_cutoff(name: str) -> Ratio | None:
 _QUANTILES: Mapping[str, float] = MappingProxyType({"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99})
 _CELLS = ("tp", "fp", "fn", "tn")
 _SCORED = {"positive": 1.0, "negative": 1.0}
+_MEAN_PREDICTION = _Named({"answer": 1}, {"answered": 1}, is_share=False)
 _OF_TASK: Mapping[Task, Mapping[str, _Named]] = MappingProxyType(
     {
         "binary": {
@@ -116,6 +117,7 @@ _OF_TASK: Mapping[Task, Mapping[str, _Named]] = MappingProxyType(
             "brier": _Named({"brier": 1}, _SCORED, is_share=False),
             "mean_score": _Named({"score": 1}, _SCORED, is_share=False),
             "log_loss": _Named({"log_loss": 1}, _SCORED, is_share=False),
+            "mean_prediction": _MEAN_PREDICTION,
         },
         "regression": {
             "mae": _Named({"absolute_error": 1}, {"compared": 1}, is_share=False),
@@ -123,6 +125,7 @@ _OF_TASK: Mapping[Task, Mapping[str, _Named]] = MappingProxyType(
             "bias": _Named({"error": 1}, {"compared": 1}, is_share=False),
             "mape": _Named({"relative_error": 1}, {"nonzero": 1}, is_share=False),
             "quantile_coverage": _Named({"at_or_below": 1}, {"compared": 1}),
+            "mean_prediction": _MEAN_PREDICTION,
         },
         "ranking": {"mrr": _Named({"reciprocal_rank": 1}, {"ranked": 1}, is_share=False)},
     }

@@ -1,4 +1,4 @@
-"""How much was asked and how fast it was answered."""
+"""How much was asked, how fast it was answered, and what the answers were on average."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.core.metric.base import Estimate, Floats, Histogram, Ints, Metric, Totals
-from streams.core.metric.estimators import population, powers
+from streams.core.metric.estimators import Population, mean, population, powers
 from streams.core.metric.feedback import EVERY_TASK
 from streams.core.metric.histograms import latency_edges, latency_value
-from streams.core.metric.interval import Z, divide
+from streams.core.metric.interval import Z, bounded, divide, student
 
+_LEAST = 0.5
 _TIE = 1e-12  # cumulative weights this close, relative to the total, differ by rounding only
 
 
@@ -35,6 +36,31 @@ def _request_rate(totals: Totals) -> Estimate:
     count = _count(totals)
     value, low, high = (divide(part, totals.seconds) for part in (count.value, count.low, count.high))
     return Estimate(value, low, high, count.n, count.n_effective)
+
+
+def _mean_answer(totals: Totals) -> tuple[Floats, Floats, Population]:
+    """
+    Mean score of all predictions, its variance, and the population; NaN where there is less than half a prediction.
+
+    Each weighs 1 at least, so that less is left only where noise, or a sample that its summary is ahead of, takes
+    away what there is.
+    """
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # of what is then not told
+        value, variance, among = mean(totals, "answer", "answer_squared", "answered")
+    known = among.weight >= _LEAST
+    return np.where(known, value, np.nan), np.where(known, variance, np.nan), among
+
+
+def _mean_probability(totals: Totals) -> Estimate:
+    """Of scores from 0 to 1, beyond which only noise that a service has put in may carry the mean."""
+    value, variance, among = _mean_answer(totals)
+    value = np.clip(value, 0.0, 1.0)
+    return Estimate(value, *bounded(value, variance, among.n_effective), among.n, among.n_effective)
+
+
+def _mean_number(totals: Totals) -> Estimate:
+    value, variance, among = _mean_answer(totals)
+    return Estimate(value, *student(value, variance, among.n_effective), among.n, among.n_effective)
 
 
 @dataclass(frozen=True)
@@ -106,10 +132,14 @@ def _latency_metric(percent: int) -> Metric:
     return Metric(f"latency_p{percent}", EVERY_TASK, powers("timed"), ("latency",), _latency(percent / 100))
 
 
+_OF_SCORES = (*powers("answered"), "1:answer", "2:answer", "2:answer_squared")
+
 METRICS = (
     Metric("count", EVERY_TASK, powers("predictions", "summarized"), (), _count),
     Metric("request_rate", EVERY_TASK, powers("predictions", "summarized"), (), _request_rate),
     _latency_metric(50),
     _latency_metric(95),
     _latency_metric(99),
+    Metric("mean_prediction", frozenset({"binary"}), _OF_SCORES, (), _mean_probability),
+    Metric("mean_prediction", frozenset({"regression"}), _OF_SCORES, (), _mean_number),
 )

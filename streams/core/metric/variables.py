@@ -84,6 +84,18 @@ def timed(c: Changes) -> Mask:
     return np.isfinite(c.latency)
 
 
+def _answered(c: Changes) -> Floats:
+    return np.nan_to_num(c.answers)
+
+
+def _answer(c: Changes) -> Floats:
+    return np.nan_to_num(c.score)
+
+
+def _answer_squared(c: Changes) -> Floats:
+    return np.nan_to_num(c.score_squared)
+
+
 def _labelled(c: Changes) -> Mask:
     known: Mask = ~np.isnan(c.y) | (c.actual >= 0) | ~np.isnan(c.value) | (c.rank >= 0)
     return known
@@ -226,6 +238,12 @@ _TIMING: dict[str, Variable] = {
     "timed": _indicator(timed),
 }
 
+_SCORING: dict[str, Variable] = {
+    "answered": _answered,
+    "answer": _answer,
+    "answer_squared": _answer_squared,
+}
+
 _LABEL: dict[str, Variable] = {
     "labelled": _indicator(_labelled),
     "covered": _covered,
@@ -284,6 +302,7 @@ VARIABLES: Mapping[str, tuple[Source, Variable]] = MappingProxyType(
         **{name: ("traffic", function) for name, function in _TRAFFIC.items()},
         **{name: ("summary", function) for name, function in _SUMMARY.items()},
         **{name: ("timing", function) for name, function in _TIMING.items()},
+        **{name: ("scoring", function) for name, function in _SCORING.items()},
         **{name: ("label", function) for name, function in _LABEL.items()},
         **{name: ("feedback", function) for name, function in _FEEDBACK.items()},
     }

@@ -257,7 +257,18 @@ def test_errors_are_seen_in_the_order_in_which_they_became_known() -> None:
 
 def changes(**columns: Any) -> Changes:
     """Label changes with these columns, and nothing else."""
-    floats = ("weight", "prediction_weight", "latency", "score", "y", "yhat", "value", "first")
+    floats = (
+        "weight",
+        "prediction_weight",
+        "latency",
+        "answers",
+        "score",
+        "score_squared",
+        "y",
+        "yhat",
+        "value",
+        "first",
+    )
     rows = len(next(iter(columns.values())))
     absent: dict[str, Any] = dict.fromkeys(floats, np.full(rows, np.nan))
     codes = dict.fromkeys(("actual", "predicted", "rank", "kind"), np.full(rows, -1))

@@ -32,6 +32,15 @@ def make_changes(rows: Rows) -> Changes:
     return Changes(**typed)
 
 
+def with_scores(traffic: Rows) -> Rows:
+    """Predictions of which some have a score, as those that have one."""
+    if "score" not in traffic:
+        return {}
+    there = np.flatnonzero(np.isfinite(traffic["score"]))
+    rows = {name: np.asarray(column)[there] for name, column in traffic.items()}
+    return rows | {"answers": np.ones(len(there)), "score_squared": rows["score"] ** 2}
+
+
 def exact_sum(values: list[float]) -> tuple[float, float]:
     """Return the double nearest to the sum, and the one nearest to what that leaves."""
     nearest = math.fsum(values)
@@ -68,7 +77,8 @@ def make_histogram(spec: HistogramSpec, changes: Changes, window: Ints, windows:
 
 def make_totals(metrics: Iterable[Metric], sources: Mapping[str, Rows], windows: int, seconds: float) -> Totals:
     chosen = list(metrics)
-    sources = {"timing": sources.get("traffic", {}), **sources}
+    traffic = sources.get("traffic", {})
+    sources = {"timing": traffic, "scoring": with_scores(traffic), **sources}
     changes = defaultdict(lambda: make_changes({}), {s: make_changes(rows) for s, rows in sources.items()})
 
     def window(source: str) -> Ints:
@@ -158,7 +168,7 @@ def everything() -> Callable[..., dict[str, dict[str, Any]]]:
             "rank": rng.integers(0, 15, n),
         }
         feedback = {"kind": np.arange(n) % 9, "value": rng.integers(1, 6, n).astype(float), "first": np.ones(n)}
-        traffic = {"latency": rng.lognormal(3, 1, n)}
+        traffic = {"latency": rng.lognormal(3, 1, n), "score": score}
         return {"label": shared | label, "traffic": shared | traffic, "feedback": shared | feedback}
 
     return rows

@@ -158,6 +158,16 @@ def test_count_of_sampled_predictions(build: Build) -> None:
     assert_covered(coverage(build, "traffic", "none", rows, {"count": 300.0}, sampled))
 
 
+@pytest.mark.parametrize("task", ["binary", "regression"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_prediction(weighted: bool, task: Task, build: Build) -> None:
+    """The mean score is covered, as a probability and as a number, also where large ones are recorded more often."""
+    score = np.random.default_rng(15).beta(1, 3, WINDOWS * 300)
+    sampled = np.where(score > 0.5, 0.9, 0.3) if weighted else None
+
+    assert_covered(coverage(build, "traffic", task, {"score": score}, {"mean_prediction": 0.25}, sampled))
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_latency(weighted: bool, build: Build) -> None:
     """The limits of latency quantiles cover the true ones, also where slow ones are recorded more often."""

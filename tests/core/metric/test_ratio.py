@@ -41,7 +41,9 @@ def rows(seed: int) -> dict[str, Mapping[str, Any]]:
         "value": rng.integers(1, 6, many).astype(np.float64),
         "first": rng.integers(0, 2, many).astype(np.float64),
     }
-    return {"label": label, "traffic": {"weight": weight}, "feedback": feedback}
+    answers = np.ones(many)
+    scoring = {"weight": weight, "answers": answers, "score": np.nan_to_num(score), "score_squared": score**2}
+    return {"label": label, "traffic": {"weight": weight}, "scoring": scoring, "feedback": feedback}
 
 
 def summed(one: Sum, given: Mapping[str, Mapping[str, Any]], changes: Callable[..., Changes]) -> float:

@@ -1,4 +1,4 @@
-"""Counts of sampled predictions, and latencies from the sketch."""
+"""Counts of sampled predictions, latencies from the sketch, and means of scores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.core.metric.base import Estimate, Totals
+from streams.core.metric.base import Estimate, Task, Totals
 from streams.core.metric.registry import metric_for
 
 Build = Callable[..., Totals]
@@ -102,3 +102,37 @@ def test_missing_latencies_do_not_count(build: Build) -> None:
     np.testing.assert_allclose(some.value, 5.0, rtol=0.01)
     assert some.n[0] == 1
     assert np.isnan([none.value, none.low, none.high]).all()
+
+
+def of_scores(build: Build, task: Task, **sums: Any) -> Estimate:
+    """Estimate from rows as they come of summaries, whose sums need not be those of any predictions."""
+    metric = metric_for("mean_prediction", task)
+    return metric.estimate(build([metric], scoring=sums))
+
+
+def test_mean_of_scores_without_labels(build: Build) -> None:
+    """Weighted by hand: (0.2 + 3 * 0.6) / 4; predictions without a score are not in it."""
+    metric = metric_for("mean_prediction", "binary")
+    rows = {"score": np.array([0.2, np.nan, 0.6]), "weight": np.array([1.0, 5.0, 3.0])}
+    found = metric.estimate(build([metric], traffic=rows))
+
+    assert (found.value[0], found.n[0], found.n_effective[0]) == (pytest.approx(0.5), 2.0, 1.6)
+    assert 0 <= found.low[0] < 0.5 < found.high[0] <= 1
+
+
+@pytest.mark.parametrize("weight", [-3.0, 0.0, 1e-300, 0.49])
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_less_than_half_a_prediction_has_no_mean(weight: float, task: Task, build: Build) -> None:
+    """Where noise or a sample that is still to come leaves next to nothing, there is no value, and no warning."""
+    largest = {"answers": [1.0, 0.0], "score": [0.0, 1e75], "score_squared": [0.0, 1e135]}
+    found = of_scores(build, task, weight=[weight, 1.0], **largest)
+
+    assert np.isnan([found.value[0], found.low[0], found.high[0]]).all()
+
+
+def test_noise_carries_no_mean_out_of_its_range(build: Build) -> None:
+    """A sum of scores that is larger than their number gives 1, with an interval as wide as so few predictions have."""
+    found = of_scores(build, "binary", answers=[1.0, 1.0, 0.0], score=[0.0, 0.0, 5.0], score_squared=[0.0, 0.0, 5.0])
+
+    assert (found.value[0], found.high[0]) == (1.0, 1.0)
+    assert 0 < found.low[0] < 0.5
