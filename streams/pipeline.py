@@ -26,7 +26,7 @@ from streams.config.references import ReferenceFiles
 from streams.core.alert.trial_watches import TrialWatches
 from streams.core.block import Block, latest
 from streams.core.catalog import Catalog
-from streams.core.columns import length
+from streams.core.columns import Hashes, length
 from streams.core.detect.release import Marker
 from streams.core.detect.rows import alert_rows, signal_rows
 from streams.core.detect.watched import Tick
@@ -38,7 +38,7 @@ from streams.core.quality import slice_rows
 from streams.core.rows import rejected_rows
 from streams.core.runs import Runs
 from streams.core.sampling.stage import Sampling
-from streams.core.segment import EVERY_BUCKET, Segment
+from streams.core.segment import EVERY_BUCKET, Segment, key_range
 from streams.core.trials import Look
 from streams.core.watermark import FOREVER, NEVER, Recorded, Watermarks
 from streams.sinks.clickhouse.rows import TableName
@@ -103,6 +103,8 @@ class Upstream:
         orphans = self._intake.sweep(self.watermarks.value(), ended=ended)
         if orphans is not None:
             yield "orphans", orphans
+        for table in self._sampling.sweep(self._intake.joiner.swept["outcomes"]):
+            yield "samples", table
 
     def counts(self) -> dict[str, int]:
         """What became of the events so far; docs/semantics.md says what adds up to what. Looks at all that waits."""
@@ -118,9 +120,13 @@ class Upstream:
         """Predictions that are held, labelled or not."""
         return len(self._intake.joiner.predictions)
 
+    def forget(self, keys: Hashes, ids: Hashes | None = None) -> int:
+        """Let go of raw rows that wait, of some requests or of some of their events; `Sampling.forget` says how."""
+        return self._sampling.forget(keys, ids)
+
     def stores(self) -> dict[str, Runs]:
         """What waits, by the name of its store."""
-        return self._intake.joiner.stores()
+        return self._intake.joiner.stores() | self._sampling.stores()
 
     def tallies(self) -> dict[str, int]:
         """The counts that are kept as events come: without what waits, and what has expired since the last sweep."""
@@ -141,12 +147,14 @@ class Upstream:
         return counts | {
             "orphan": join["orphan_outcomes"] + join["orphan_feedback"],
             "duplicate": sum(intake[name] for name in _DUPLICATES),
+            "let_go": self._sampling.let_go,
             "overflow": self.catalog.groups.overflow,
             "rejected": intake["rejected"],
         }
 
     def _sample(self, joined: Joined) -> Rows:
-        for table in self._sampling.sample(joined.batch, joined.rows, joined.keys, joined.shares, joined.cohorts):
+        events = {"key": joined.keys, "id": joined.ids}
+        for table in self._sampling.sample(joined.batch, joined.rows, events, joined.made):
             yield "samples", table
 
     def _release(self, watermark: int) -> Rows:
@@ -170,11 +178,11 @@ class Upstream:
 
     def changed(self) -> dict[str, Any]:
         """Return the content of a delta segment: the rows that wait, as far as they are new or changed."""
-        return self._intake.changes()
+        return self._intake.changes() | self._sampling.changes()
 
     def rows(self, buckets: range = EVERY_BUCKET) -> dict[str, Any]:
         """Return the content of a base segment: all rows that wait and whose keys lie in consecutive buckets."""
-        return self._intake.rows(buckets)
+        return self._intake.rows(buckets) | self._sampling.rows(*key_range(buckets))
 
     @property
     def sweeps(self) -> int:
@@ -187,7 +195,7 @@ class Upstream:
         self.watermarks.restore(head["watermarks"])
         self._recorded.restore(head["recorded"])
         self._intake.restore(head["intake"], segments, swept)
-        self._sampling.restore(head["sampling"])
+        self._sampling.restore(head["sampling"], segments, swept, self._intake.joiner.swept["outcomes"])
 
 
 class Downstream:

@@ -70,7 +70,7 @@ def oracle(config: dict[str, Any], events: list[Event]) -> Oracle:
 
     outcome_fates = fates(outcomes, OUTCOME_IDENTITY, cases, disorder)
     feedback_fates = fates(feedback, ("feedback_id",), cases, disorder)
-    counts = {"read": len(events), "rejected": 0, "summaries": 0, "duplicate_summaries": 0}
+    counts = {"read": len(events), "rejected": 0, "summaries": 0, "duplicate_summaries": 0, "let_go": 0}
     counts |= count_predictions(predictions, cases, watermark)
     counts |= count_outcomes(outcomes, outcome_fates)
     counts |= count_feedback(feedback, feedback_fates)

@@ -12,7 +12,7 @@ import pytest
 from streams.config import Config, json_schema, parse_config
 from streams.config.sampling import PolicyConfig, SamplingConfig, plan_of
 from streams.core.assertion.parse import parse_condition
-from streams.core.sampling.plan import Budget, BySlice, InFull, Plan, Rows, Targeted
+from streams.core.sampling.plan import Budget, BySlice, Hold, InFull, Plan, Rows, Targeted
 from streams.core.window_spec import DAY, HOUR
 from streams.errors import ConfigError
 from streams.runtime.snapshot import fingerprint
@@ -28,6 +28,7 @@ PARTS = {
     "sampling.models.policies": "PolicyConfig",
     "sampling.models.reservoir": "ReservoirConfig",
     "sampling.models.budget": "BudgetConfig",
+    "sampling.models.hold": "HoldConfig",
 }
 
 
@@ -60,7 +61,7 @@ def test_the_example_means_what_it_says() -> None:
     """The first example of the document arrives as the core knows it."""
     config = parse_config(re.findall(r"^```yaml\n(.*?)^```", SAMPLING, re.DOTALL | re.MULTILINE)[0], "sampling.md")
 
-    assert plan_of(config.sampling, "fraud", config.samples) == Plan(
+    assert plan_of(config.sampling, "fraud", config.samples, 30 * DAY) == Plan(
         0.001,
         (
             BySlice(("country",), 100.0, 0.1),
@@ -70,6 +71,7 @@ def test_the_example_means_what_it_says() -> None:
         frozenset({"error", "complaint", "crash"}),
         Rows(HOUR, 50),
         Budget(10_000, 20_000_000),
+        Hold(7 * DAY, 200_000_000 // (7 * 24)),
     )
 
 
@@ -95,8 +97,8 @@ def test_without_a_word_models_are_sampled_as_before() -> None:
     without = parse_config(MODELS, "test")
 
     assert without.sampling == SamplingConfig()
-    assert plan_of(without.sampling, "fraud", 0.01) == Plan(0.01)
-    assert plan_of(parsed("{models: {fraud: {}}}").sampling, "fraud", 0.01) == Plan(0.01)
+    assert plan_of(without.sampling, "fraud", 0.01, HOUR) == Plan(0.01)
+    assert plan_of(parsed("{models: {fraud: {}}}").sampling, "fraud", 0.01, HOUR) == Plan(0.01)
     assert fingerprint(without) == fingerprint(parsed("{}"))
 
 
@@ -104,8 +106,8 @@ def test_a_rate_and_a_salt_are_those_that_were_declared() -> None:
     """A rate goes before `samples`, 0 as well."""
     section = parsed("{salt: spring, models: {fraud: {rate: 0}}}").sampling
 
-    assert plan_of(section, "fraud", 0.01) == Plan(0.0, salt="spring")
-    assert plan_of(section, "price", 0.01) == Plan(0.01, salt="spring")
+    assert plan_of(section, "fraud", 0.01, HOUR) == Plan(0.0, salt="spring")
+    assert plan_of(section, "price", 0.01, HOUR) == Plan(0.01, salt="spring")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,21 @@ def test_every_documented_example_of_a_model_is_allowed(part: str) -> None:
     whole = f"{{{keys}}}" if part == "sampling.models" else f"{{{part.rpartition('.')[2]}: {{{keys}}}}}"
 
     assert parsed(f"{{models: {{fraud: {whole}}}}}").sampling.models
+
+
+def test_predictions_are_held_for_what_shows_later_only() -> None:
+    """No longer than a label may take, an equal share for each hour begun; without `once_known` it means nothing."""
+    once, hold = "policies: [{once_known: [error]}]", "hold: {for: 90m, bytes: 100}"
+    section = parsed(f"{{models: {{fraud: {{{once}, {hold}}}, price: {{rate: 1}}}}}}").sampling
+
+    assert plan_of(section, "fraud", 0.01, 30 * DAY).hold == Hold(90 * HOUR // 60, 50)
+    assert plan_of(section, "fraud", 0.01, HOUR).hold == Hold(HOUR, 100)
+    assert plan_of(parsed(f"{{models: {{fraud: {{{once}}}}}}}").sampling, "fraud", 0.01, HOUR).hold == Hold(
+        HOUR, 64 << 20
+    )
+    assert plan_of(section, "price", 0.01, HOUR).hold is None
+    with pytest.raises(ConfigError, match="`hold` is for what a policy keeps with `once_known`"):
+        parsed(f"{{models: {{fraud: {{{hold}}}}}}}")
 
 
 def test_every_kind_of_value_is_allowed_in_code() -> None:

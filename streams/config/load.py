@@ -20,6 +20,7 @@ from streams.config.privacy import PLACES_HINT, PrivacyConfig
 from streams.config.problems import Problem, Section, describe, shown
 from streams.config.sampling import (
     BudgetConfig,
+    HoldConfig,
     ModelSamplingConfig,
     PolicyConfig,
     ReservoirConfig,
@@ -48,6 +49,7 @@ _SECTIONS = (
     Section(("sampling", "models", None, "policies", None), keys_of(PolicyConfig), "in a policy of `sampling`"),
     Section(("sampling", "models", None, "reservoir"), frozenset(ReservoirConfig.model_fields), "in a reservoir"),
     Section(("sampling", "models", None, "budget"), frozenset(BudgetConfig.model_fields), "in a budget"),
+    Section(("sampling", "models", None, "hold"), keys_of(HoldConfig), "in a hold"),
 )
 _HINTS = {
     "models": "declare at least one model under it",

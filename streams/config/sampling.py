@@ -28,12 +28,13 @@ from streams.config.problems import Problem, Problems, parse_list, shown, unknow
 from streams.core.assertion.errors import ExpressionError
 from streams.core.assertion.parse import parse_condition
 from streams.core.metric.base import Task
-from streams.core.sampling.plan import Budget, BySlice, InFull, Plan, Policy, Rows, Targeted
+from streams.core.sampling.plan import Budget, BySlice, Hold, InFull, Plan, Policy, Rows, Targeted
 from streams.core.window_spec import HOUR, format_duration
 
 Shows = Literal["error", "complaint", "crash", "override", "edit"]
 """What shows only after a prediction: that it was wrong, or what users did about it."""
 
+_HELD_BYTES = 64 << 20
 _WRONG: frozenset[Task] = frozenset(("binary", "multiclass"))  # whose answers are either right or wrong
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS = {"by": ("by", "per_hour", "start"), "keep": ("keep",), "where": ("where", "rate", "from", "to")}
@@ -197,6 +198,22 @@ class BudgetConfig(_Frozen):
         return self
 
 
+class HoldConfig(_Frozen):
+    """How predictions wait for what is kept once it is known."""
+
+    time: Duration | None = _optional("For how long, at most; the model's label horizon", "for")
+    size: Positive = Field(
+        default=_HELD_BYTES,
+        alias="bytes",
+        description="How many bytes of raw rows in all; each hour has an equal share",
+    )
+
+    def hold(self, horizon: int) -> Hold:
+        """Return the bounds as the core knows them."""
+        time = min(horizon, horizon if self.time is None else self.time)
+        return Hold(time, max(1, self.size // max(1, -(-time // HOUR))))
+
+
 class ModelSamplingConfig(_Frozen):
     """How one model is sampled."""
 
@@ -204,6 +221,13 @@ class ModelSamplingConfig(_Frozen):
     policies: tuple[PolicyConfig, ...] = Field(default=(), description="What more of is kept; the largest share counts")
     reservoir: ReservoirConfig | None = _optional("Raw rows that land in any case")
     budget: BudgetConfig | None = _optional("What may land in an hour; a reservoir's rows come on top")
+    hold: HoldConfig | None = _optional("How predictions wait for what `once_known` keeps")
+
+    @model_validator(mode="after")
+    def _holds_for_something(self) -> Self:
+        if self.hold is not None and not any(policy.once_known for policy in self.policies):
+            raise ValueError("`hold` is for what a policy keeps with `once_known`, and there is none: leave it out")
+        return self
 
 
 class SamplingConfig(_Frozen):
@@ -225,17 +249,32 @@ class Sampled(Protocol):
         """The attributes of its slices."""
 
 
-def plan_of(section: SamplingConfig, model: str, share: float) -> Plan:
-    """Return the plan of a model; `share` is that of `samples`, for what the section does not say."""
+def plan_of(section: SamplingConfig, model: str, share: float, horizon: int) -> Plan:
+    """
+    Return the plan of a model.
+
+    Parameters
+    ----------
+    section
+        What is declared.
+    model
+        Its name.
+    share
+        That of `samples`, for what the section does not say.
+    horizon
+        How long its labels may take, us.
+    """
     declared = section.models.get(model, ModelSamplingConfig())
     policies = [one.policy() for one in declared.policies]
     budget, reservoir = declared.budget, declared.reservoir
+    once_known = frozenset(name for one in declared.policies for name in one.once_known or ())
     return Plan(
         rate=share if declared.rate is None else declared.rate,
         policies=tuple(one for one in policies if one is not None),
-        once_known=frozenset(name for one in declared.policies for name in one.once_known or ()),
+        once_known=once_known,
         reservoir=Rows(reservoir.per, reservoir.rows) if reservoir else None,
         budget=Budget(budget.events_per_hour, budget.bytes_per_hour) if budget else None,
+        hold=(declared.hold or HoldConfig()).hold(horizon) if once_known else None,
         salt=section.salt,
     )
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from streams.core.archive import Archive
 from streams.core.block import Batch, Block, Reject, fields_of
 from streams.core.catalog import Catalog
-from streams.core.columns import Columns, Floats, Hashes, Ints, Mask, from_arrow, length, ordered, take
+from streams.core.columns import Columns, Hashes, Ints, Mask, from_arrow, length, ordered, take
 from streams.core.flatten import (
     ABOUT_UNITS,
     cohorts_of,
@@ -40,16 +40,16 @@ class Joined:
     """
     What a batch came to: which of its events take part for the first time, and the changes they make, by source.
 
-    `rows` are the places of these events in the batch, `keys` the hashes of their requests. Where policies sample,
-    `shares` are the probabilities with which they keep each, and `cohorts` whose they are (-1: not known yet).
+    `rows` are the places of these events in the batch, `keys` the hashes of their requests, and `ids` those of
+    themselves. Where policies sample, `made` has of predictions the `cohort` of each, and the `share` that they keep.
     """
 
     batch: Batch
     rows: Ints
     keys: Hashes
     changes: Mapping[Source, Columns]
-    shares: Floats | None = None
-    cohorts: Ints | None = None
+    ids: Hashes
+    made: Columns | None = None
 
 
 class Intake:
@@ -164,45 +164,40 @@ class Intake:
             rows["share"] = shares.astype(np.float32)
         labels, feedback = self.joiner.add_predictions(rows, known)
         changes: Mapping[Source, Columns] = {"traffic": traffic, "label": labels, "feedback": feedback}
-        return Joined(batch, chosen, rows["key"], changes, shares, rows["cohort"])
+        made = None if shares is None else {"cohort": rows["cohort"], "share": shares}
+        return Joined(batch, chosen, rows["key"], changes, rows["id"], made)
 
     def _outcomes(self, batch: Batch, ids: Columns) -> Joined:
         rows = flatten_outcomes(batch.table, ids)
         chosen, known = self._fresh(self.joiner.outcomes, rows["key"], rows["id"], "duplicate_outcomes")
         rows = take(rows, chosen)
         if not len(chosen):
-            return Joined(batch, chosen, rows["key"], {})
+            return Joined(batch, chosen, rows["key"], {}, rows["id"])
         changes = self.joiner.match_outcomes(rows, known)
         self._hold(self.joiner.outcomes, batch, rows, chosen)
-        return Joined(batch, chosen, rows["key"], {"label": changes}, *self._followed(rows))
+        return Joined(batch, chosen, rows["key"], {"label": changes}, rows["id"])
 
     def _feedback(self, batch: Batch, ids: Columns) -> Joined:
         rows = flatten_feedback(batch.table, ids)
         chosen, _ = self._fresh(self.joiner.feedback, rows["key"], rows["id"], "duplicate_feedback")
         rows = take(rows, chosen)
         if not len(chosen):
-            return Joined(batch, chosen, rows["key"], {})
+            return Joined(batch, chosen, rows["key"], {}, rows["id"])
         changes = self.joiner.match_feedback(rows)
         self._hold(self.joiner.feedback, batch, rows, chosen)
-        return Joined(batch, chosen, rows["key"], {"feedback": changes}, *self._followed(rows))
-
-    def _followed(self, rows: Columns) -> tuple[Floats | None, Ints | None]:
-        """Return the shares of outcomes or feedback, and whose they are; that of all where no prediction is known."""
-        if "share" not in rows:
-            return None, None
-        cohorts, shares = rows.pop("of"), rows.pop("share")
-        return np.where(cohorts < 0, self._catalog.config.samples, shares), cohorts
+        return Joined(batch, chosen, rows["key"], {"feedback": changes}, rows["id"])
 
     def _summaries(self, batch: Batch) -> Joined:
         key, identity = hash_twice(batch.table["summary_id"])
         chosen, _ = self._fresh(self.joiner.summaries, key, identity, "duplicate_summaries")
         if not len(chosen):
-            return Joined(batch, chosen, key[chosen], {})
+            return Joined(batch, chosen, key[chosen], {}, identity[chosen])
         times = from_arrow(batch.table["event_time"])
         cohort = cohorts_of(batch.table, times, chosen, self._catalog.groups)
         self.joiner.remember(key[chosen], identity[chosen], cohort, times[chosen])
         changes = summarized_rows(batch.table, chosen, cohort)
-        return Joined(batch, chosen[:0], key[:0], changes)  # a summary is no event of which there could be a sample
+        # A summary is no event of which there could be a sample.
+        return Joined(batch, chosen[:0], key[:0], changes, key[:0])
 
     def _fresh(self, store: Runs, key: Hashes, identity: Hashes, repeats: str) -> tuple[Ints, Mask]:
         """Events not seen before, in the order of their keys, and of which of them the request was; counts the rest."""

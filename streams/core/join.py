@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from streams.core.columns import Array, Columns, Floats, Hashes, Ints, Mask, concat, length, take
+from streams.core.columns import Array, Columns, Hashes, Ints, Mask, concat, length, take
 from streams.core.course import OUTCOME_STATE, Pairs, label_changes, label_rows
 from streams.core.flatten import ABOUT_UNITS, FIRST_KIND_BIT, LABELLED, SHADOW, Shape, repeated
 from streams.core.link import (
@@ -57,7 +57,7 @@ class Joiner:
     The stores of waiting predictions, outcomes and feedback, and the rules by which they meet.
 
     `horizon_of` gives the label horizon (us) of each cohort number; `disorder` is in us. `follow`, where shares of
-    predictions are held, says with which probability the raw event of each pair is kept.
+    predictions are held, is told of all pairs, whichever event of them comes first.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Joiner:
         shape: Shape,
         disorder: int,
         horizon_of: Callable[[Array], Ints],
-        follow: Callable[[Columns, Columns], Floats] | None = None,
+        follow: Callable[[Columns, Columns], None] | None = None,
     ) -> None:
         self._follow = follow if "share" in shape.dtypes() else None
         self._held, self._dated = frozenset(shape.dtypes()), shape.dated
@@ -122,7 +122,7 @@ class Joiner:
         `known` says which rows have a request of which there are outcomes already.
         """
         rows["flags"] = np.zeros(length(rows), np.uint8)
-        given, rows = rows, self._readable(rows)
+        rows = self._readable(rows)
         query, at = self.predictions.find(rows["key"])
         predictions, events = self.predictions.take(at), take(rows, query)
         same = same_request(predictions, events)
@@ -135,7 +135,7 @@ class Joiner:
         matched = (rows["flags"] & MATCHED) != 0
         self._count_matched(take(rows, matched), known[matched])
         at, predictions, events = at[verdict.counts], take(predictions, verdict.counts), take(events, verdict.counts)
-        self._share(given, query[verdict.counts], predictions, events)
+        self._tell(predictions, events)
         changed, state, changes = self._settle(at, predictions, events)
         self.predictions.put(changed, state)
         return changes
@@ -151,18 +151,15 @@ class Joiner:
         rows["flags"][query[late]] |= np.uint8(LATE)
         self.tally["attributed"] += int(((rows["flags"] & MATCHED) != 0).sum())
         at, predictions, events = at[belongs], take(predictions, belongs), take(events, belongs)
-        self._share(rows, query[belongs], predictions, events)
+        self._tell(predictions, events)
         flags, changes = _attribute(at, predictions, events)
         self.predictions.put(at, {"flags": flags})
         return changes
 
-    def _share(self, rows: Columns, query: Ints, predictions: Columns, events: Columns) -> None:
-        """Note with which probability raw events are kept, and whose they are: the largest of their predictions'."""
-        if self._follow is not None:
-            rows["share"] = np.zeros(length(rows))
-            np.maximum.at(rows["share"], query, self._follow(predictions, events))
-            rows["of"] = np.full(length(rows), -1)
-            rows["of"][query] = predictions["cohort"]
+    def _tell(self, predictions: Columns, events: Columns) -> None:
+        """Tell of new pairs of which raw events may be kept."""
+        if self._follow is not None and length(events):
+            self._follow(predictions, events)
 
     def sweep(self, watermark: int, *, ended: bool = False) -> tuple[Orphans, Orphans]:
         """
@@ -230,7 +227,9 @@ class Joiner:
         asked = np.isin(newly, at[(known | several)[query]])
         self._count_matched(self.outcomes.take(newly), asked)
         _mark(self.outcomes, at, counts, verdict.late)
-        changed, state, changes = self._settle(query[counts], take(predictions, counts), take(events, counts))
+        predictions, events = take(predictions, counts), take(events, counts)
+        self._tell(predictions, events)
+        changed, state, changes = self._settle(query[counts], predictions, events)
         for name, values in state.items():
             rows[name][changed] = values
         return changes
@@ -243,8 +242,9 @@ class Joiner:
         belongs, late = self._belongs(predictions, events)
         self.tally["attributed"] += len(_newly(self.feedback, at, belongs))
         _mark(self.feedback, at, belongs, late)
-        query, predictions = query[belongs], take(predictions, belongs)
-        rows["flags"][query], changes = _attribute(query, predictions, take(events, belongs))
+        query, predictions, events = query[belongs], take(predictions, belongs), take(events, belongs)
+        self._tell(predictions, events)
+        rows["flags"][query], changes = _attribute(query, predictions, events)
         return changes
 
     def _readable(self, outcomes: Columns) -> Columns:

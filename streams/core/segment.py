@@ -70,17 +70,21 @@ def assemble(
     Returns the rows of each store (those of the join), and the sequence that each comes from.
     Texts go into the archive, cohorts into the registry.
     """
+    unpacked = [_unpack(segment.content, groups, archive, exposures) for segment in segments]
+    rows: Rows = {}
+    sequences: dict[str, Ints] = {}
+    for store in ("predictions", *_EVENTS, "summaries"):
+        rows[store], sequences[store] = together(segments, [content[store] for content in unpacked])
+    return rows, sequences
+
+
+def together(segments: Sequence[Segment], rows: Sequence[Columns]) -> tuple[Columns, Ints]:
+    """Put the rows together that segments have of one store; return those written last, and each one's sequence."""
     bases = np.full(BUCKETS, -1, np.int64)
     for segment in segments:
         here = slice(segment.buckets.start, segment.buckets.stop)
         bases[here] = np.maximum(bases[here], segment.sequence)
-    unpacked = [(segment, _unpack(segment.content, groups, archive, exposures)) for segment in segments]
-    rows: Rows = {}
-    sequences: dict[str, Ints] = {}
-    for store in ("predictions", *_EVENTS, "summaries"):
-        parts = [_placed(segment, content[store], bases) for segment, content in unpacked]
-        rows[store], sequences[store] = _newest(concat(parts))
-    return rows, sequences
+    return _newest(concat(_placed(segment, some, bases) for segment, some in zip(segments, rows, strict=True)))
 
 
 def _unpack(content: Mapping[str, Any], groups: Groups, archive: Archive, exposures: Exposures | None) -> Rows:

@@ -104,11 +104,16 @@ class Tables:
         self.rows.setdefault(table, []).extend(batch.to_pylist())
 
     def newest(self, table: str, key: Sequence[str]) -> list[dict[str, Any]]:
-        """What FINAL would show: of each key the highest revision, the last inserted where equal or without."""
+        """
+        What FINAL would show: of each key the highest revision, the last inserted where equal or without.
+
+        Samples have their chance in place of a revision.
+        """
+        rank = "inclusion_probability" if table == "samples" else "revision"
         held: dict[tuple[Any, ...], dict[str, Any]] = {}
         for row in self.rows.get(table, ()):
             place = tuple(row[name] for name in key)
             before = held.get(place)
-            if before is None or "revision" not in row or table == "orphans" or row["revision"] >= before["revision"]:
+            if before is None or rank not in row or table == "orphans" or row[rank] >= before[rank]:
                 held[place] = row
         return list(held.values())

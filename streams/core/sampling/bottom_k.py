@@ -14,8 +14,7 @@ parts follows from their samples: in whatever blocks, order and partitions rows 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -102,16 +101,16 @@ class BottomK:
         self._fit()
         return np.sort(self._held["reference"])
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as plain data and arrays; the same for the same rows, however they came."""
+    @property
+    def threshold(self) -> float:
+        """What u / p must be below for a row to fit; infinite while everything does."""
         self._fit()
-        return {"threshold": float(self._threshold), "held": dict(self._held)}
+        return float(self._threshold)
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Replace everything by a snapshot; bounds are this one's."""
-        self._threshold = saved["threshold"]
-        self._held = dict(saved["held"])
-        self._fit()
+    def begin(self, threshold: float) -> None:
+        """Begin empty with a threshold from before: with the rows that were left then, it goes on from there."""
+        self._threshold = threshold
+        self._held = take(self._held, self._held["scaled"] < threshold)
 
     def _fit(self) -> None:
         """Let go of what does not fit."""

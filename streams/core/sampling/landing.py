@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from streams.core.columns import Floats, Ints
+from streams.core.columns import Floats, Ints, Mask
 from streams.core.sampling.bottom_k import Kept
 from streams.core.sampling.plan import Plan
 from streams.core.sampling.reservoir import Reservoir, together
@@ -32,9 +32,16 @@ class Landing:
         budget, reservoir = plan.budget, plan.reservoir
         self._policies = Reservoir(HOUR, budget.events, budget.size) if budget else Reservoir(HOUR)
         self._reservoir = Reservoir(reservoir.per, reservoir.rows) if reservoir else None
-        self._step = max(HOUR, reservoir.per if reservoir else HOUR)
+        self._step = plan.step
 
-    def add(self, times: Ints, uniform: Floats, probability: Floats, size: Ints, reference: Ints) -> None:
+    @property
+    def taken(self) -> int:
+        """Until when rows have been taken, us."""
+        return self._policies.taken
+
+    def add(
+        self, times: Ints, uniform: Floats, probability: Floats, size: Ints, reference: Ints, known: Mask | None = None
+    ) -> None:
         """
         Take in rows.
 
@@ -48,10 +55,13 @@ class Landing:
             Bytes that each would take.
         reference
             What the caller knows each by, no two the same.
+        known
+            Which of them something has shown of: these are none of the reservoir's, which is of all alike.
         """
         self._policies.add(times, uniform, probability, size, reference)
         if self._reservoir is not None:
-            self._reservoir.add(times, uniform, np.ones(len(times)), size, reference)
+            some = np.arange(len(times)) if known is None else np.flatnonzero(~known)
+            self._reservoir.add(times[some], uniform[some], np.ones(len(some)), size[some], reference[some])
 
     def take(self, before: int) -> Kept:
         """Return what lands of the time before this (us), with the joint probability of each, and forget that time."""
@@ -74,13 +84,21 @@ class Landing:
         if self._reservoir is not None and other._reservoir is not None:
             self._reservoir.merge(other._reservoir)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as plain data and arrays."""
-        reservoir = None if self._reservoir is None else self._reservoir.snapshot()
-        return {"policies": self._policies.snapshot(), "reservoir": reservoir}
+    def head(self) -> dict[str, Any]:
+        """Everything but the rows, as plain data."""
+        reservoir = None if self._reservoir is None else self._reservoir.head()
+        return {"policies": self._policies.head(), "reservoir": reservoir}
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Replace everything by a snapshot; a reservoir that was not declared then begins anew."""
-        self._policies.restore(saved["policies"])
-        if self._reservoir is not None and saved["reservoir"] is not None:
-            self._reservoir.restore(saved["reservoir"])
+    def begin(self, head: Mapping[str, Any]) -> bool:
+        """
+        Go on from before, once the rows are added that were left then.
+
+        Returns whether there was a reservoir, or is none. One that was not declared then begins anew: rows that
+        policies have chosen would be too many in it, so they must be added as known ones are.
+        """
+        self._policies.begin(head["policies"])
+        if self._reservoir is None:
+            return True
+        if head["reservoir"] is not None:
+            self._reservoir.begin(head["reservoir"])
+        return head["reservoir"] is not None

@@ -3,7 +3,7 @@ The policies of a model: with which probability each of its predictions is kept.
 
 A plan has a rate for all, and policies for some. Each prediction has the largest of the probabilities that these give
 it, and is kept if its number is below that (`joint`, on decisions side by side). A policy looks only at what the
-prediction says; what shows later, such as an error, is kept in full then (`Plan.in_full`).
+prediction says; what shows later, such as an error, is kept in full then (`Plan.shown`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streams.core.assertion.events import Events
 from streams.core.assertion.logic import Truthful
 from streams.core.columns import Floats, Hashes, Mask, from_arrow
 from streams.core.ids import hash_repeated, mix
-from streams.core.sampling.joint import joint_probability, known_probability
+from streams.core.sampling.joint import joint_probability
 from streams.core.sampling.slice_rates import SliceRates
 from streams.core.window_spec import HOUR
 
@@ -72,6 +72,14 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """For how long (us) raw rows of predictions are held, and how many bytes of those of each hour."""
+
+    time: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """
     How the predictions of one model are sampled.
@@ -86,6 +94,8 @@ class Plan:
         What is kept in full once it shows: "error", and kinds of feedback such as "complaint" and "crash".
     reservoir, budget
         Raw rows that land in any case, and bounds of all others.
+    hold
+        How predictions wait for what is kept once it shows, which keeps their own rows too; None if they do not.
     salt
         What requests' numbers are drawn with; `uniforms` describes it.
     """
@@ -95,6 +105,7 @@ class Plan:
     once_known: frozenset[str] = frozenset()
     reservoir: Rows | None = None
     budget: Budget | None = None
+    hold: Hold | None = None
     salt: str = ""
 
     @property
@@ -102,29 +113,23 @@ class Plan:
         """Whether it is known only after a while which raw rows land; `Landing` says which."""
         return self.reservoir is not None or self.budget is not None
 
-    def in_full(self, before: Floats, found: Mapping[str, Mask]) -> Floats:
-        """
-        Return the probability of labelled rows, where no budget bounds what is kept once it is known.
+    @property
+    def step(self) -> int:
+        """How much of event time lands together where rows wait for it, us: hours, or windows that are longer."""
+        return max(HOUR, self.reservoir.per if self.reservoir else HOUR)
 
-        Where one does, give `Landing` a row with the probability 1 when it is known, and take what it was given as
-        a prediction and what it is given then `together`.
-
-        Parameters
-        ----------
-        before
-            The joint probability of each as a prediction; also of those that were not kept.
-        found
-            Of which rows each thing has shown, such as "error".
-        """
+    def shown(self, found: Mapping[str, Mask], rows: int) -> Mask:
+        """Mask of the rows to be kept in full: `found` says of which of them each thing has shown, such as "error"."""
         shown = [mask for name, mask in found.items() if name in self.once_known]
-        return known_probability(before, reduce(np.logical_or, shown, np.zeros(len(before), np.bool_)))
+        return reduce(np.logical_or, shown, np.zeros(rows, np.bool_))
 
     def share(self, parts: int) -> Plan:
         """Return the plan of each of several parts that see equal shares of all requests, such as partitions."""
         one = [replace(p, per_hour=p.per_hour / parts) if isinstance(p, BySlice) else p for p in self.policies]
         reservoir = self.reservoir and replace(self.reservoir, rows=max(1, self.reservoir.rows // parts))
         budget = self.budget and Budget(_part(self.budget.events, parts), _part(self.budget.size, parts))
-        return replace(self, policies=tuple(one), reservoir=reservoir, budget=budget)
+        hold = self.hold and replace(self.hold, size=max(1, self.hold.size // parts))
+        return replace(self, policies=tuple(one), reservoir=reservoir, budget=budget, hold=hold)
 
 
 class Sampler:

@@ -66,17 +66,28 @@ class Reservoir:
         held = [sample.references() for sample in self._samples.values()]
         return np.sort(np.concatenate([np.empty(0, np.int64), *held]))
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as plain data and arrays."""
-        samples = {start: sample.snapshot() for start, sample in sorted(self._samples.items())}
-        return {"taken": self._taken, "samples": samples}
+    @property
+    def taken(self) -> int:
+        """Until when windows have been taken, us."""
+        return self._taken
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Replace everything by a snapshot; the bounds are this one's."""
-        self._taken = saved["taken"]
+    def open_to(self, starts: Ints) -> Floats:
+        """Below which number a row may yet be kept of the windows that begin at these times, whatever is below 1."""
+        begins, place = np.unique(starts, return_inverse=True)
+        samples = [self._samples.get(start) for start in begins.tolist()]
+        return np.array([np.inf if sample is None else sample.threshold for sample in samples])[place]
+
+    def head(self) -> dict[str, Any]:
+        """Everything but the rows, as plain data: it does not grow with them."""
+        thresholds = {start: sample.threshold for start, sample in sorted(self._samples.items())}
+        return {"taken": self._taken, "thresholds": thresholds}
+
+    def begin(self, head: Mapping[str, Any]) -> None:
+        """Go on from before, once the rows are added that were left then; the bounds are this one's."""
+        self._taken = head["taken"]
         self._samples = {}
-        for start, sample in saved["samples"].items():
-            self._sample(start).restore(sample)
+        for start, threshold in head["thresholds"].items():
+            self._sample(start).begin(threshold)
 
     def _sample(self, start: int) -> BottomK:
         if start not in self._samples:

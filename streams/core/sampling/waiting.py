@@ -2,85 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from streams.core.block import Batch
-from streams.core.columns import Floats, Ints, from_arrow
-from streams.core.privacy.treatment import Treatment
-from streams.core.sample import TIME, sample_rows
+from streams.core.columns import Columns, Floats, Hashes, Ints, length, take
 from streams.core.sampling.landing import Landing
 from streams.core.sampling.plan import Plan
-from streams.core.sampling.uniform import kept
+from streams.core.sampling.raw import WAITING, RawRows, sizes_of
+from streams.core.sampling.uniform import kept, uniforms
+
+Make = Callable[[Ints], pa.Table]
+"""Makes the texts of rows at some places: of those only that may land."""
+
+
+class Landed(NamedTuple):
+    """Rows that land: whose they are (hashes of the request and the event), with which probability, and their texts."""
+
+    key: Hashes
+    of: Hashes
+    probability: Floats
+    texts: pa.Table
 
 
 class WaitingRows:
-    """Rows by number, of which a budget and a reservoir keep no more than fits."""
+    """Rows of which a budget and a reservoir keep no more than fits."""
 
-    def __init__(self, plan: Plan, treatment: Treatment) -> None:
-        self._treatment = treatment
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._landing = Landing(plan)
-        self._rows: dict[int, dict[str, Any]] = {}
-        self._next = 0
+        self.rows = RawRows(WAITING)
 
-    def add(self, batch: Batch, rows: Ints, uniform: Floats, probability: Floats) -> None:
-        """Take in rows at these places of a batch, with the numbers of their requests and what policies give them."""
-        if not len(rows):
-            return
-        numbers = np.arange(self._next, self._next + len(rows))
-        self._next += len(rows)
-        likely = np.flatnonzero(kept(uniform, probability))
-        self._hold(batch, rows[likely], numbers[likely])
-        sizes = np.zeros(len(rows), np.int64)
-        sizes[likely] = [len(self._rows[number]["payload"]) for number in numbers[likely].tolist()]
-        times = from_arrow(batch.table["event_time"])[rows]
-        self._landing.add(times, uniform, probability, sizes, numbers)
-        held = set(self._landing.references().tolist())
-        others = np.array(
-            [place for place, one in enumerate(numbers.tolist()) if one in held - self._rows.keys()], np.int64
-        )
-        self._hold(batch, rows[others], numbers[others])
-        self._keep(held)
+    def add(self, events: Columns, make: Make) -> None:
+        """
+        Take in rows.
 
-    def release(self, watermark: int) -> Iterator[pa.Table]:
-        """Yield the rows that land, of the hours that the watermark has passed."""
-        landed = self._landing.take(watermark)
-        if len(landed.reference):
-            rows = [self._rows[number] for number in landed.reference.tolist()]
-            own = np.array([row["inclusion_probability"] for row in rows])
-            table = _table(rows)
-            place = table.schema.get_field_index("inclusion_probability")
-            yield table.set_column(place, "inclusion_probability", pa.array(landed.probability * own))
-        self._keep(set(self._landing.references().tolist()))
-
-    def _hold(self, batch: Batch, rows: Ints, numbers: Ints) -> None:
-        if len(rows):
-            table = sample_rows(batch, rows, np.ones(len(rows)), self._treatment)
-            table = table.set_column(
-                table.schema.get_field_index("event_time"), "event_time", table["event_time"].cast(pa.int64())
+        Parameters
+        ----------
+        events
+            `key`, `id` and `of` as `WAITING` has them, `time`, `uniform`, `share` and `known` as `Landing.add`.
+        make
+            Makes the texts of some of them.
+        """
+        numbers = self.rows.texts.reserve(length(events))
+        uniform, share, known = events["uniform"], events["share"], events["known"]
+        likely = kept(uniform, share)
+        texts, sizes = make(np.flatnonzero(likely)), np.zeros(len(numbers), np.int64)
+        if likely.any():
+            sizes[likely] = sizes_of(texts)
+        time = np.maximum(events["time"], self._landing.taken)
+        self._landing.add(time, uniform, share, sizes, numbers, known)
+        held = np.isin(numbers, self._landing.references())
+        others = np.flatnonzero(held & ~likely)
+        parts = [part for part in (_where(texts, held[likely]), make(others)) if len(part)]
+        if parts:
+            places = np.concatenate([np.flatnonzero(held & likely), others])
+            rows = {name: events[name] for name in ("key", "id", "of", "share", "known")}
+            order = np.argsort(places)
+            self.rows.add(
+                take(rows | {"time": time, "size": sizes, "ref": numbers}, places[order]),
+                pa.concat_tables(parts).take(pa.array(order)),
             )
-            self._rows.update(zip(numbers.tolist(), table.to_pylist(), strict=True))
 
-    def _keep(self, held: set[int]) -> None:
-        self._rows = {number: row for number, row in self._rows.items() if number in held}
+    def release(self, watermark: int) -> Landed | None:
+        """Return the rows that land, of the hours that the watermark has passed; None if no hour has been."""
+        before = self._landing.taken
+        landed = self._landing.take(watermark)
+        if self._landing.taken == before:
+            return None
+        rows = self.rows.runs.snapshot()
+        rows = take(rows, np.flatnonzero(np.isin(rows["ref"], landed.reference) & ~rows["gone"]))
+        rows = take(rows, np.argsort(rows["ref"]))
+        probability = landed.probability[np.searchsorted(landed.reference, rows["ref"])]
+        released = Landed(rows["key"], rows["of"], probability, self.rows.texts.fetch(rows["ref"]))
+        self.rows.remove(lambda held: held["time"] < self._landing.taken)
+        return released if length(rows) else None
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as plain data and arrays."""
-        rows = [[number, row] for number, row in sorted(self._rows.items())]
-        return {"landing": self._landing.snapshot(), "rows": rows, "next": self._next}
+    def tidy(self) -> None:
+        """Let go of rows that will not land, once there are many."""
+        if len(self.rows) > 2 * len(references := self._landing.references()) + _SPARE:
+            self.rows.remove(lambda held: ~np.isin(held["ref"], references))
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Replace everything by a snapshot."""
-        self._landing.restore(saved["landing"])
-        held = set(self._landing.references().tolist())
-        self._rows = {number: row for number, row in saved["rows"] if number in held}
-        self._next = saved["next"]
+    def head(self) -> dict[str, Any]:
+        """Everything but the rows, as plain data."""
+        return self._landing.head()
+
+    def restore(self, head: Mapping[str, Any], rows: Columns, salt: str) -> None:
+        """Replace everything; `rows` are those of segments, of which some have been let go of since."""
+        same = self._landing.begin(head)
+        rows = self.rows.restore(rows, rows["time"] >= self._landing.taken)
+        known = rows["known"] if same else np.ones(length(rows), np.bool_)
+        self._landing.add(rows["time"], uniforms(rows["key"], salt), rows["share"], rows["size"], rows["ref"], known)
+        references = self._landing.references()
+        self.rows.remove(lambda held: ~np.isin(held["ref"], references))
 
 
-def _table(rows: list[dict[str, Any]]) -> pa.Table:
-    table = pa.table({name: [row[name] for row in rows] for name in rows[0]})
-    place = table.schema.get_field_index("event_time")
-    return table.set_column(place, "event_time", table["event_time"].cast(TIME))
+_SPARE = 1_000  # rows that wait beyond twice those that may land
+
+
+def _where(texts: pa.Table, some: Any) -> pa.Table:
+    return texts.filter(pa.array(some)) if len(texts) else texts

@@ -73,12 +73,13 @@ def test_blocks_order_and_parts_do_not_matter(
         filled(population, rows, one)
         merged.merge(filled(population, rows, BottomK(*bound)))
     restored = BottomK(*bound)
-    restored.restore(merged.snapshot())
+    restored.begin(merged.threshold)
+    filled(population, merged.references(), restored)
 
     for other in (one, merged, restored):
-        assert other.snapshot()["threshold"] == whole.snapshot()["threshold"]
-        for name, column in whole.snapshot()["held"].items():
-            np.testing.assert_array_equal(other.snapshot()["held"][name], column)
+        assert other.threshold == whole.threshold
+        for column, expected in zip(other.kept(), whole.kept(), strict=True):
+            np.testing.assert_array_equal(column, expected)
 
 
 @given(population=populations(), rows=st.integers(1, 20), more=st.integers(0, 20))
@@ -146,8 +147,11 @@ def test_a_smaller_bound_after_a_restart_holds_at_once() -> None:
     """State from before comes under the bound that is configured now."""
     rng = np.random.default_rng(5)
     before, after = BottomK(50), BottomK(10)
-    before.add(uniforms(keys(rng, 99)), np.ones(99), np.ones(99, np.int64), numbered(99))
-    after.restore(before.snapshot())
+    numbers = uniforms(keys(rng, 99))
+    before.add(numbers, np.ones(99), np.ones(99, np.int64), numbered(99))
+    after.begin(before.threshold)
+    left = before.references()
+    after.add(numbers[left], np.ones(len(left)), np.ones(len(left), np.int64), left)
 
     assert len(after) == 10
     assert set(after.references()) <= set(before.references())

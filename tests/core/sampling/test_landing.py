@@ -74,8 +74,9 @@ def test_blocks_partitions_and_restarts_do_not_matter(name: str, seed: int, cut:
     whole.add(*columns)
     for rows in (slice(cut), slice(cut, None)):
         blocks.add(*(column[rows] for column in columns))
-        saved, blocks = encode(blocks.snapshot()), Landing(PLANS[name])
-        blocks.restore(decode(saved, "test"))
+        head, left, blocks = encode(blocks.head()), blocks.references(), Landing(PLANS[name])
+        assert blocks.begin(decode(head, "test"))
+        blocks.add(*(column[left] for column in columns))
     merged.add(*(column[:cut] for column in columns))
     part.add(*(column[cut:] for column in columns))
     merged.merge(part)
@@ -102,6 +103,9 @@ def test_a_reservoir_that_is_declared_later_begins_anew() -> None:
     """State from before has none for it."""
     before, after = Landing(PLANS["budget"]), Landing(PLANS["both"])
     before.add(np.array([1]), np.array([0.5]), np.ones(1), np.ones(1, np.int64), numbered(1))
-    after.restore(before.snapshot())
+    same = after.begin(before.head())
+    columns = np.array([1]), np.array([0.5]), np.ones(1), np.ones(1, np.int64), numbered(1)
+    after.add(*columns, known=np.array([not same]))
 
+    assert not same
     assert after.take(FOREVER).reference.tolist() == [0]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streams.core.assertion.events import Events
 from streams.core.assertion.parse import parse_condition
 from streams.core.columns import Floats
-from streams.core.sampling.joint import estimated_total
+from streams.core.sampling.joint import estimated_total, known_probability
 from streams.core.sampling.landing import Landing
 from streams.core.sampling.plan import Budget, BySlice, InFull, Plan, Policy, Rows, Sampler, Targeted
 from streams.core.sampling.reservoir import together
@@ -115,7 +115,7 @@ def test_totals_are_unbiased_after_every_stage_together() -> None:
         shown = np.union1d(landed, np.flatnonzero(error))
         joint = np.zeros(MANY)
         joint[landed] = probability
-        joint = plan.in_full(joint, {"error": error})
+        joint = known_probability(joint, plan.shown({"error": error}, MANY))
         totals.append(estimated_total(values[shown], joint[shown])[0])
         errors.append(estimated_total(error[shown].astype(float), joint[shown])[0])
 
@@ -146,15 +146,14 @@ def test_totals_are_unbiased_where_a_budget_bounds_what_shows_later() -> None:
 def test_what_shows_later_is_kept_in_full_only_where_the_plan_says_so() -> None:
     """Several things may show of a row; what the plan does not name changes nothing."""
     plan = Plan(once_known=frozenset({"error", "crash"}))
-    before = np.array([0.1, 0.2, 0.3, 0.4])
     found = {
         "error": np.array([True, False, False, False]),
         "crash": np.array([True, True, False, False]),
         "complaint": np.array([False, False, True, False]),
     }
 
-    assert plan.in_full(before, found).tolist() == [1, 1, 0.3, 0.4]
-    assert plan.in_full(before, {}).tolist() == before.tolist()
+    assert plan.shown(found, 4).tolist() == [True, True, False, False]
+    assert not plan.shown({}, 4).any()
 
 
 @given(cuts=st.lists(st.integers(0, MANY), max_size=4))

@@ -54,8 +54,11 @@ def landed(config: Config, events: list[Event], size: int, *, restart: bool = Fa
         return load(save(pipeline, config), config) if restart and number % 3 == 1 else pipeline
 
     rows = drive(config, Delivery(("a",), parts), again)[1].get("samples", [])
-    found = {(row["type"], row["request_id"], json.loads(row["payload"])["event_time"]): row for row in rows}
-    assert len(found) == len(rows), "a row landed twice"
+    found: Rows = {}
+    for row in rows:
+        key = row["type"], row["request_id"], json.loads(row["payload"])["event_time"]
+        assert key not in found or found[key]["inclusion_probability"] < row["inclusion_probability"], "it landed twice"
+        found[key] = row
     return found
 
 
@@ -91,20 +94,24 @@ def test_any_cut_and_restart(events: list[Event], sampling: dict[str, Any]) -> N
 
 
 def test_policies(events: list[Event]) -> None:
-    """Low confidence, errors and complaints land in full, and a request's events land together."""
+    """Low confidence, errors and complaints land in full with their predictions; else events land with those."""
     rows = landed(declared(**EVERY), events, 500)
     of_m = {event["request_id"]: event for event in events if event["type"] == "prediction" and event["model"] == "m"}
+    shown = {event["request_id"] for event in events if event["type"] == "feedback"}
     for event in events:
         if event["request_id"] not in of_m:
             continue
         made = of_m[event["request_id"]]
         row = rows.get((event["type"], event["request_id"], event["event_time"]))
+        of_it = rows.get(("prediction", made["request_id"], made["event_time"]))
         wrong = event["type"] == "outcome" and (made["score"] >= 0.5) != (event["label"] == "1")
         if 0.4 < made["score"] < 0.6 or wrong or event["type"] == "feedback":
             assert row is not None
             assert row["inclusion_probability"] == 1
-        elif event["type"] == "outcome":
-            assert (row is None) == (("prediction", made["request_id"], made["event_time"]) not in rows)
+            assert of_it is not None
+            assert of_it["inclusion_probability"] == 1
+        elif event["type"] == "outcome" and event["request_id"] not in shown:
+            assert (row is None) == (of_it is None)
 
 
 def test_others_keep_their_share(events: list[Event]) -> None:
