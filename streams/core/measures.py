@@ -62,6 +62,15 @@ class Measures:
                     self.trials.add(source, mine, changes, model)
                     self.watched.add(source, task, mine, changes, model)
                     self.delays.add(source, mine, changes, model)
+                    self._add_positives(summarizer, source, mine, changes, model)
+
+    def _add_positives(
+        self, summarizer: Summarizer, source: Source, rows: Columns, changes: Changes, model: Ints
+    ) -> None:
+        """Summarize positive labels once more, where classes have delays of their own."""
+        if source == "label" and "positive" in summarizer.sources:
+            some = self.delays.positives(changes, model)
+            summarizer.add("positive", take(rows, some), changes.take(some))
 
     def see(self, table: pa.RecordBatch, places: Ints, keys: Hashes, rows: Columns) -> None:
         """Look at the columns of new predictions, as far as they are watched; parameters as for `Watched.see`."""

@@ -6,6 +6,7 @@ This is the last place where there is anything like an event; what leaves it add
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -45,13 +46,14 @@ class Terms:
 
 
 class Summarizer:
-    """Adds changes to the panes of one task."""
+    """Adds changes of its sources to the panes of one task."""
 
     def __init__(self, layout: Layout, pane: int) -> None:
         self._columns = [_column(name) for name in layout.columns]
-        self._histograms = [HISTOGRAMS[name] for name in layout.histograms]
-        self._bin_columns = {h.name: [_column(name) for name in h.columns] for h in self._histograms}
-        self.panes = Panes(pane, layout.columns, {h.name: h.columns for h in self._histograms})
+        self._bin_columns = {name: [_column(one) for one in columns] for name, columns in layout.histograms.items()}
+        self.panes = Panes(pane, layout.columns, layout.histograms)
+        every = itertools.chain(self._columns, *self._bin_columns.values())
+        self.sources = frozenset(column.source for column in every)
 
     def add(self, source: Source, rows: Columns, changes: Changes) -> None:
         """Add changes of one source; `rows` gives their `cohort`, `time` and `sign`."""
@@ -67,10 +69,14 @@ class Summarizer:
             self.panes.cells.add(column.name, slots, segment_sums(values, starts, lengths))
         cell = np.empty(len(order), np.int64)
         cell[order] = np.repeat(slots, lengths)
-        for histogram in (h for h in self._histograms if h.source == source):
-            self._add_bins(histogram, cell, changes, weights)
+        for name, columns in self._bin_columns.items():
+            of_source = [column for column in columns if column.source == source]
+            if of_source:
+                self._add_bins(HISTOGRAMS[name], of_source, cell, changes, weights)
 
-    def _add_bins(self, histogram: HistogramSpec, cell: Ints, changes: Changes, weights: list[Floats]) -> None:
+    def _add_bins(
+        self, histogram: HistogramSpec, columns: list[Column], cell: Ints, changes: Changes, weights: list[Floats]
+    ) -> None:
         bins = histogram.bin_of(changes)
         present = np.flatnonzero(bins >= 0)
         keys = self.panes.entry_keys(histogram.name, cell[present], bins[present])
@@ -81,7 +87,7 @@ class Summarizer:
         table = self.panes.histograms[histogram.name]
         slots = table.resolve(keys[order[starts]])
         rows = present[order]
-        for column in self._bin_columns[histogram.name]:
+        for column in columns:
             values = column.values(changes)[rows] * weights[column.power][rows]
             table.add(column.name, slots, segment_sums(values, starts, lengths))
 
