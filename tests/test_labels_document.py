@@ -13,10 +13,13 @@ import pytest
 
 from streams.config import parse_config
 from streams.core.maturity import shares, strata
-from streams.core.maturity.corrected import LEAST_SHARE
+from streams.core.maturity.corrected import LEAST_SHARE, SHARE_SEEN, kinds_of
 from streams.core.maturity.delays import TICKS
+from streams.core.metric.feedback import RATES
+from streams.core.metric.registry import TASKS, metric_for, metrics_for
 from streams.sinks.clickhouse.store import read_store
 from tests.conftest import Run
+from tests.core.maturity.scored import truths
 
 TEXT = (Path(__file__).parents[1] / "docs" / "labels.md").read_text(encoding="utf-8")
 DAY = 86_400_000_000
@@ -101,6 +104,9 @@ def test_the_comparison_is_printed_as_shown(cli: Run) -> None:
     "said",
     [
         f"less than {LEAST_SHARE:.0%} of the labels have come",
+        f"before {SHARE_SEEN:.0%} of these should have come",
+        f"is 0.292 where the truth is {truths()['log_loss']:.3f},",
+        f"error 0.139 where the truth is {truths()['ece']:.3f},",
         f"more than {strata.MOST_UNHEARD:.0%} of the window's predictions",
         f"each group that has at least {shares.FEWEST} labels",
         f"{TICKS}th part of the horizon",
@@ -109,6 +115,31 @@ def test_the_comparison_is_printed_as_shown(cli: Run) -> None:
 def test_numbers_are_those_of_the_code(said: str) -> None:
     """Shares and counts in the text are those by which the code goes."""
     assert said.replace("%", " %") in TEXT
+
+
+def test_every_metric_is_corrected_as_the_table_says() -> None:
+    """Of each kind of metric the table names what it is weighted by, and no metric of binary models is left out."""
+    rows = re.findall(r"^\| (.*`.*) \| ([^|]+) \|$", TEXT.partition("weighted by the share")[2], re.MULTILINE)
+    said = {name: of for names, of in rows for name in re.findall(r"`([^`]+)`", names)}
+    kinds = {
+        "each class by itself": {"positive", "negative"},
+        "positives": {"positive"},
+        "negatives": {"negative"},
+        "ratings": {"rating"},
+    }
+
+    for name in metrics_for("binary"):
+        known = kinds_of(metric_for(name, "binary"), "binary")
+        if name in RATES:
+            assert known == {RATES[name]}
+        elif known:
+            assert known == kinds[said[name]], name
+        else:
+            assert name in {"count", "request_rate"} or name.startswith("latency_")
+    assert said["complaint_rate"] == "feedback of that kind"
+    for task in set(TASKS) - {"binary", "none"}:
+        of_labels = set(metrics_for(task)) - set(metrics_for("none"))
+        assert {kind for name in of_labels for kind in kinds_of(metric_for(name, task), task)} == {"label"}
 
 
 def test_counts_in_words_are_those_of_the_code() -> None:

@@ -106,7 +106,8 @@ class Catalog:
 
     def layout(self, task: Task) -> Layout:
         """What has to be summed for the task."""
-        return layout(self.metrics(task), self.census(task))
+        late = {name for m in self.models if m.task == task and m.labels.delays for name in m.metrics}
+        return layout(self.metrics(task), late, self.census(task))
 
     def census(self, task: Task) -> Census | None:
         """What is counted of units for the task's metrics; none where every row may be shown."""
@@ -161,7 +162,7 @@ class Catalog:
 def _followed(config: Config) -> tuple[Followed, ...]:
     """Return the models whose labels are to be corrected for those that are late or missing."""
     return tuple(
-        Followed(one.name, number, one.labels.delays, one.strata, one.label_horizon)
+        Followed(one.name, number, one.labels.delays, one.strata, one.label_horizon, frozenset(one.metrics))
         for number, one in enumerate(config.models.values())
         if one.labels.delays or one.strata
     )

@@ -41,7 +41,7 @@ class Measures:
         self._catalog = catalog
         self._summarizers = {t: Summarizer(catalog.layout(t), catalog.pane(t)) for t in catalog.tasks}
         self._windowers = {t: Windower(s.panes, catalog.specs(t)) for t, s in self._summarizers.items()}
-        self._scoring = any(s.reads("scoring") for s in self._summarizers.values()) or any(
+        self._scoring = any("scoring" in s.sources for s in self._summarizers.values()) or any(
             plan.trial.reads("scoring") for plan in catalog.docket.plans
         )
         self._classes = Slots()
@@ -80,6 +80,15 @@ class Measures:
                     self.trials.add(source, mine, changes, model)
                     self.watched.add(source, task, mine, changes, model)
                     self.delays.add(source, mine, changes, model)
+                    self._add_positives(summarizer, source, mine, changes, model)
+
+    def _add_positives(
+        self, summarizer: Summarizer, source: Source, rows: Columns, changes: Changes, model: Ints
+    ) -> None:
+        """Summarize positive labels once more, where classes have delays of their own."""
+        if source == "label" and "positive" in summarizer.sources:
+            some = self.delays.positives(changes, model)
+            summarizer.add("positive", take(rows, some), changes.take(some))
 
     def see(self, table: pa.RecordBatch, places: Ints, keys: Hashes, rows: Columns) -> None:
         """Look at the columns of new predictions, as far as they are watched; parameters as for `Watched.see`."""

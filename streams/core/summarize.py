@@ -6,6 +6,7 @@ This is the last place where there is anything like an event; what leaves it add
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -45,19 +46,16 @@ class Terms:
 
 
 class Summarizer:
-    """Adds changes to the panes of one task."""
+    """Adds changes of its sources to the panes of one task."""
 
     def __init__(self, layout: Layout, pane: int) -> None:
         self._columns = [_column(name) for name in layout.columns]
-        self._histograms = [HISTOGRAMS[name] for name in layout.histograms]
-        self._headcounts = layout.headcounts
-        columns = {h.name: h.columns for h in self._histograms} | {h.name: h.columns for h in self._headcounts}
-        self._bin_columns = {of: [_column(name) for name in names] for of, names in columns.items()}
-        self.panes = Panes(pane, layout.columns, columns)
-
-    def reads(self, source: Source) -> bool:
-        """Whether a column is summed of changes of this source."""
-        return any(column.source == source for column in self._columns)
+        self._bin_columns = {name: [_column(one) for one in columns] for name, columns in layout.histograms.items()}
+        self._headcounts = [(count, [_column(one) for one in count.columns]) for count in layout.headcounts]
+        headcounts = {count.name: count.columns for count in layout.headcounts}
+        self.panes = Panes(pane, layout.columns, {**layout.histograms, **headcounts})
+        every = itertools.chain(self._columns, *self._bin_columns.values())
+        self.sources = frozenset(column.source for column in every)
 
     def add(self, source: Source, rows: Columns, changes: Changes) -> None:
         """Add changes of one source; `rows` gives their `cohort`, `time` and `sign`, and `place` if units are known."""
@@ -73,12 +71,17 @@ class Summarizer:
             self.panes.cells.add(column.name, slots, segment_sums(values, starts, lengths))
         cell = np.empty(len(order), np.int64)
         cell[order] = np.repeat(slots, lengths)
-        for histogram in (h for h in self._histograms if h.source == source):
-            self._add_bins(histogram.name, histogram.bin_of(changes), cell, changes, weights)
-        for count in (h for h in self._headcounts if h.source == source and "place" in rows):
-            self._add_bins(count.name, count.bin_of(rows["place"]), cell, changes, weights)
+        for name, columns in self._bin_columns.items():
+            of_source = [column for column in columns if column.source == source]
+            if of_source:
+                self._add_bins(name, HISTOGRAMS[name].bin_of(changes), of_source, cell, changes, weights)
+        for count, columns in self._headcounts if "place" in rows else ():
+            if count.source == source:
+                self._add_bins(count.name, count.bin_of(rows["place"]), columns, cell, changes, weights)
 
-    def _add_bins(self, name: str, bins: Ints, cell: Ints, changes: Changes, weights: list[Floats]) -> None:
+    def _add_bins(
+        self, name: str, bins: Ints, columns: list[Column], cell: Ints, changes: Changes, weights: list[Floats]
+    ) -> None:
         present = np.flatnonzero(bins >= 0)
         keys = self.panes.entry_keys(name, cell[present], bins[present])
         order = np.argsort(keys)
@@ -88,7 +91,7 @@ class Summarizer:
         table = self.panes.histograms[name]
         slots = table.resolve(keys[order[starts]])
         rows = present[order]
-        for column in self._bin_columns[name]:
+        for column in columns:
             values = column.values(changes)[rows] * weights[column.power][rows]
             table.add(column.name, slots, segment_sums(values, starts, lengths))
 

@@ -7,7 +7,7 @@ window that holds them is final.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 from streams.core.columns import Floats, Ints, Mask, segments
 from streams.core.exact import Exact, segment_sums
 from streams.core.groups import Groups
-from streams.core.metric.base import Histogram, Metric, Totals
+from streams.core.metric.base import Histogram, Totals
+from streams.core.metric.layout import Layout
 from streams.core.panes import Panes
 from streams.core.window_spec import WindowSpec
 
@@ -121,37 +122,19 @@ class Windower:
         self._shown_final = saved["shown_final"]
 
 
-Factor = Callable[[str], Floats]
-"""What each piece's sums are multiplied by, by the name of their column."""
-
-
-def totals_of(
-    panes: Panes, pieces: Pieces, seconds: Floats, metric: Metric | None = None, factor: Factor | None = None
-) -> Totals:
-    """
-    Add up pieces to windows, which last `seconds`: what a metric reads (everything), each multiplied by its factor.
-
-    Sums that are multiplied are rounded to floats.
-    """
+def totals_of(panes: Panes, pieces: Pieces, seconds: Floats, wanted: Layout | None = None) -> Totals:
+    """Add up pieces to windows, which last `seconds`: what is wanted, or everything."""
     starts, lengths = segments(pieces.window)
-    columns = panes.cells.columns if metric is None else metric.columns
-    histograms = panes.histograms if metric is None else metric.histograms
-    sums = {name: _scaled(panes.cells.read(name, pieces.slot), name, factor) for name in columns}
+    columns = panes.cells.columns if wanted is None else wanted.columns
+    histograms = panes.histograms if wanted is None else wanted.histograms
     return Totals(
-        {name: merge(of, starts, lengths) for name, of in sums.items()},
-        {name: _histogram(panes, name, pieces, factor) for name in histograms},
+        {name: merge(panes.cells.read(name, pieces.slot), starts, lengths) for name in columns},
+        {name: _histogram(panes, name, pieces) for name in histograms},
         seconds,
     )
 
 
-def _scaled(sums: Exact, column: str, factor: Factor | None, row: Ints | None = None) -> Exact:
-    if factor is None:
-        return sums
-    of = factor(column)
-    return Exact.of(sums.value() * (of if row is None else of[row]))
-
-
-def _histogram(panes: Panes, name: str, pieces: Pieces, factor: Factor | None) -> Histogram:
+def _histogram(panes: Panes, name: str, pieces: Pieces) -> Histogram:
     """Entries of the cells of each window, merged by bin."""
     rows = int(pieces.window[-1]) + 1 if len(pieces.window) else 0
     owner, bins, entry = panes.entries(name)
@@ -162,8 +145,8 @@ def _histogram(panes: Panes, name: str, pieces: Pieces, factor: Factor | None) -
     keys = row * most + bins
     order = np.argsort(keys)
     starts, lengths = segments(keys[order])
-    table, at, piece = panes.histograms[name], entry[order], piece[order]
-    columns = {c: merge(_scaled(table.read(c, at), c, factor, piece), starts, lengths).value() for c in table.columns}
+    table, at = panes.histograms[name], entry[order]
+    columns = {c: merge(table.read(c, at), starts, lengths).value() for c in table.columns}
     merged = keys[order[starts]]
     return Histogram(rows, merged // most, merged % most, columns)
 

@@ -15,7 +15,7 @@ from streams.core.columns import Columns
 from streams.core.flatten import RANKING_PLACES
 from streams.core.ids import hash_text
 from streams.core.metric.base import Changes, Task
-from streams.core.metric.histograms import CLASSES
+from streams.core.metric.histograms import CLASSES, HISTOGRAMS
 from streams.core.metric.layout import Layout
 from streams.core.panes import Slots
 from streams.core.summarize import Summarizer, Terms, label_changes
@@ -130,7 +130,7 @@ def test_a_task_without_labels_reads_none() -> None:
 
 def summarizer() -> Summarizer:
     columns = ("0:labelled", "1:error", "2:labelled")
-    return Summarizer(Layout(columns, ()), 10 * SECOND)
+    return Summarizer(Layout(columns, {}), 10 * SECOND)
 
 
 def regression_rows(rows: list[tuple[int, int, float, float, float]]) -> tuple[Columns, Changes]:
@@ -198,7 +198,7 @@ def test_what_is_taken_back_was_never_there(kept: list[Any], wrong: list[Any], d
 
 def test_histograms_count_and_take_back() -> None:
     """A change falls in its bin with its weight, and a retraction leaves the bin empty."""
-    made = Summarizer(Layout(("0:labelled",), ("confusion",)), 10 * SECOND)
+    made = Summarizer(Layout(("0:labelled",), {"confusion": HISTOGRAMS["confusion"].columns}), 10 * SECOND)
     classes = Slots()
     for sign in (1.0, 1.0, -1.0):
         rows = {"cohort": ints([1, 1]), "time": ints([0, 0]), "sign": np.full(2, sign)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from streams.core.groups import Groups, Slice
 from streams.core.metric.base import Changes, Metric, Source, Task
 from streams.core.metric.layout import layout
 from streams.core.metric.registry import metric_for
+from streams.core.pairs import pairs_of
 from streams.core.panes import pane_of
 from streams.core.sample import sampled
 from streams.core.summarize import Summarizer
@@ -90,7 +91,7 @@ class Watched:
             return
         mine = np.isin(model, [watch.number for watch in self._watches if watch.task == task])
         if not mine.all():
-            rows, changes, model = take(rows, mine), _where(changes, mine), model[mine]
+            rows, changes, model = take(rows, mine), changes.take(mine), model[mine]
         if not length(rows):
             return
         known = {"cohort": rows["cohort"], "time": rows["known"], "sign": rows["sign"]}
@@ -158,12 +159,10 @@ class Watched:
 
     def _cells(self, watch: Watch, cohorts: Ints, times: Ints) -> Iterator[tuple[Ints, Mask]]:
         """For each watched slice, the number of each row's cell, and which rows are in one."""
-        base = int(cohorts.max(initial=0)) + 1
-        each, inverse = np.unique(times // self._tick * base + cohorts, return_inverse=True)
-        pairs = [divmod(one, base) for one in each.tolist()]
+        pairs, place = pairs_of(times // self._tick, cohorts)
         for attributes in watch.column_slices:
             numbers = [self._cell(tick, cohort, attributes) for tick, cohort in pairs]
-            cells = np.array(numbers, np.int64)[inverse]
+            cells = np.array(numbers, np.int64)[place]
             yield cells, cells >= 0
 
     def _cell(self, tick: int, cohort: int, attributes: tuple[str, ...]) -> int:
@@ -317,10 +316,6 @@ class _Parts:
 def _metrics(watches: Sequence[Watch], task: Task) -> dict[str, Metric]:
     names = dict.fromkeys(name for watch in watches if watch.task == task for name in watch.metrics)
     return {name: metric_for(name, task) for name in names}
-
-
-def _where(changes: Changes, rows: Mask) -> Changes:
-    return Changes(**{one.name: getattr(changes, one.name)[rows] for one in fields(changes)})
 
 
 def _label_bins(name: str, rows: Columns, tick: int, center: float) -> Ints:

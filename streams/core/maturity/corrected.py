@@ -3,8 +3,9 @@ Corrected estimates: what windows will say when the labels that are still to com
 
 A label counts one over the share of its kind that has come by the age of its prediction (inverse probability of
 censoring, Robins & Rotnitzky 1992), so that fast negatives and slow positives count alike; and as many times as its
-stratum has predictions for each that is heard of. The same estimators read these sums. Their intervals hold for known
-curves, and are drawn out to hold for curves that lie at the limits of their own.
+stratum has predictions for each that is heard of. Sums that both classes add to, such as that of log losses, are taken
+apart for it. The same estimators read these sums. Their intervals hold for known curves, and are drawn out to hold for
+curves that lie at the limits of their own.
 """
 
 from __future__ import annotations
@@ -14,46 +15,48 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from streams.core.columns import Floats, Ints, Mask
+from streams.core.columns import Floats, Mask
 from streams.core.maturity.delays import Kind
+from streams.core.maturity.parts import Parts
 from streams.core.maturity.strata import responses
 from streams.core.metric.base import Estimate, Metric, Task
 from streams.core.metric.histograms import HISTOGRAMS
 from streams.core.metric.interval import Z
-from streams.core.metric.variables import FEEDBACK_INDICATORS, variable
-from streams.core.panes import Panes
-from streams.core.window import Pieces, totals_of
+from streams.core.metric.layout import positive_parts
+from streams.core.metric.variables import FEEDBACK_INDICATORS, OF_BOTH_CLASSES, variable
 
 LEAST_SHARE = 0.05
 """Share that must have come of a cell for its labels to stand for the rest; younger cells are left out."""
 
-_CLASS_OF: Mapping[str, Kind] = {
-    **dict.fromkeys(("tp", "fn", "positive", "actual_positive"), "positive"),
-    **dict.fromkeys(("fp", "tn", "negative", "actual_negative"), "negative"),
+SHARE_SEEN = 0.8
+"""
+Share that must have come of a kind for none of it to say how rare it is.
+
+Of none among n, Wilson's limit is z^2 / (n + z^2): at that rate a window would often have none yet, in exp(-share z^2)
+of all, which from this share on is less than one in 20.
+"""
+
+_CLASSES_OF: Mapping[str, tuple[Kind, ...]] = {
+    **dict.fromkeys(("fp", "tn", "negative", "actual_negative"), ("negative",)),
+    **dict.fromkeys(("tp", "fn", "positive", "actual_positive"), ("positive",)),
+    **dict.fromkeys(OF_BOTH_CLASSES, ("negative", "positive")),
 }
 _WEIGHTED_INSIDE = ("weighted_value",)  # variables that hold the weight themselves, in sums of the power 0
 
 Shares = Callable[[Kind, float], Floats]
-"""Share of a kind that has come of each piece, with the curves moved by so many standard errors; NaN: not known."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Windows that are asked about: what they are made of, and how many seconds each lasts."""
-
-    pieces: Pieces
-    seconds: Floats
+"""Share of a kind that has come of each part, with the curves moved by so many standard errors; NaN: not known."""
 
 
 @dataclass(frozen=True)
 class Late:
     """
-    What is known of what is late in the pieces of some windows: the stratum and the shares of each piece.
+    What a model asks for of the parts of its windows.
 
-    None where the model does not ask for it.
+    Whether their strata are to be represented, and which share has come of each part; None where delays are not asked
+    for.
     """
 
-    stratum: Ints | None
+    strata: bool
     shares: Shares | None
 
 
@@ -66,27 +69,36 @@ def kinds_of(metric: Metric, task: Task) -> frozenset[Kind]:
     [['positive'], ['click'], []]
     """
     names = [*metric.columns, *(column for name in metric.histograms for column in HISTOGRAMS[name].columns)]
-    kinds = (_kind_of(name.partition(":")[2], task) for name in names)
-    return frozenset(kind for kind in kinds if kind is not None)
+    return frozenset(kind for name in names for kind in _kinds_of(name.partition(":")[2], task))
 
 
-def correct(panes: Panes, asked: Asked, late: Late, metric: Metric, task: Task) -> Estimate:
-    """
-    Estimate a metric of windows, corrected; NaN in windows in which that cannot be.
-
-    Of binary models a sum over both classes, such as that of log losses, cannot be weighted for the class that is
-    slower: its metrics are corrected for strata only, where delays are not followed.
-    """
-    kinds = sorted(kinds_of(metric, task))
+def correct(parts: Parts, late: Late, metric: Metric, task: Task) -> Estimate:
+    """Estimate a metric of windows, corrected; NaN in windows in which that cannot be."""
     if late.shares is None:
-        return _estimate(panes, asked, late, metric, task, {})
-    if task == "binary" and "label" in kinds:
-        return nothing(len(asked.seconds))
+        return _estimate(parts, late, metric, task, {})
+    kinds = sorted(kinds_of(metric, task))
+    if not _used(late.shares, kinds, len(parts)).any():
+        return nothing(len(parts.seconds))
     moves = [{kind: shift} for kind in kinds for shift in (Z, -Z)]
-    return _widened(
-        _estimate(panes, asked, late, metric, task, {}),
-        [_estimate(panes, asked, late, metric, task, shifts) for shifts in moves],
+    widened = _widened(
+        _estimate(parts, late, metric, task, {}),
+        [_estimate(parts, late, metric, task, shifts) for shifts in moves],
     )
+    return _only(widened, ~_unseen(parts, late.shares, metric, task))
+
+
+def _unseen(parts: Parts, shares: Shares, metric: Metric, task: Task) -> Mask:
+    """Windows in which a metric counts none of a class, or of a kind of feedback, of which much is still to come."""
+    kinds = kinds_of(metric, task) - {"label"}
+    used = _used(shares, kinds, len(parts))
+    made = parts.sums["1:predictions"] * used
+    unseen = np.zeros(len(parts.seconds), np.bool_)
+    for kind in kinds:
+        counted = [name for name in metric.columns if name[0] == "0" and _kinds_of(name[2:], task) == (kind,)]
+        seen = np.add.reduce([parts.sums[name] * used for name in counted])
+        come = parts.by_window(made * np.nan_to_num(shares(kind, 0.0)))
+        unseen |= (come < SHARE_SEEN * parts.by_window(made)) & (parts.by_window(seen) <= 0)
+    return unseen
 
 
 def _widened(estimate: Estimate, moved: Sequence[Estimate]) -> Estimate:
@@ -107,67 +119,78 @@ def _widened(estimate: Estimate, moved: Sequence[Estimate]) -> Estimate:
     return replace(estimate, low=low, high=high)
 
 
-def maturity(panes: Panes, asked: Asked, late: Late) -> Floats:
+def maturity(parts: Parts, late: Late) -> Floats:
     """Share of the labels that will come of each window that has come, (R,); NaN where it is not known."""
-    rows, unknown = len(asked.seconds), np.full(len(asked.seconds), np.nan)
+    unknown = np.full(len(parts.seconds), np.nan)
     if late.shares is None:
         return unknown
-    made = panes.cells.read("1:predictions", asked.pieces.slot).value()
-    come = np.bincount(asked.pieces.window, made * late.shares("label", 0.0), rows)
-    total = np.bincount(asked.pieces.window, made, rows)
+    made = parts.sums["1:predictions"]
+    come, total = parts.by_window(made * late.shares("label", 0.0)), parts.by_window(made)
     np.divide(come, total, out=unknown, where=total > 0)
     return unknown
 
 
-def _estimate(
-    panes: Panes, asked: Asked, late: Late, metric: Metric, task: Task, shifts: Mapping[Kind, float]
-) -> Estimate:
+def _estimate(parts: Parts, late: Late, metric: Metric, task: Task, shifts: Mapping[Kind, float]) -> Estimate:
     """Estimate with curves moved by so many standard errors; without any, of strata only."""
-    pieces, kinds = asked.pieces, kinds_of(metric, task)
-    used, inverse = _inverse(late.shares, kinds, shifts, len(pieces.slot))
-    if late.stratum is not None and (answers := _answers(kinds)):
+    kinds = kinds_of(metric, task)
+    used, inverse = _inverse(late.shares, kinds, shifts, len(parts))
+    if late.strata and (answers := _answers(kinds)):
         come = inverse[answers] if answers in inverse else _inverse(late.shares, {answers}, {}, len(used))[1][answers]
-        weight = _responses(panes, pieces, late.stratum, answers, np.where(used, come, 0.0))
+        weight = _responses(parts, answers, np.where(used, come, 0.0))
         inverse = {kind: of * weight for kind, of in inverse.items()}
-    factor = _Factor(task, used.astype(np.float64), inverse)
-    estimate = metric.estimate(totals_of(panes, pieces, asked.seconds, metric, factor))
-    some = np.bincount(pieces.window, used, len(asked.seconds)) > 0
-    return Estimate(*(np.where(some, getattr(estimate, part.name), np.nan) for part in fields(Estimate)))
+    factor = _Factor(task, used.astype(np.float64), inverse, late.shares is not None)
+    return _only(metric.estimate(parts.weighed(metric, factor)), parts.by_window(used.astype(np.float64)) > 0)
+
+
+def _used(shares: Shares, kinds: Collection[Kind], parts: int) -> Mask:
+    """Which parts are old enough for all kinds."""
+    used: Mask = np.ones(parts, np.bool_)
+    for kind in kinds:
+        used &= np.nan_to_num(shares(kind, 0.0)) >= LEAST_SHARE
+    return used
 
 
 def _inverse(
-    shares: Shares | None, kinds: Collection[Kind], shifts: Mapping[Kind, float], pieces: int
+    shares: Shares | None, kinds: Collection[Kind], shifts: Mapping[Kind, float], parts: int
 ) -> tuple[Mask, dict[Kind, Floats]]:
-    """Which pieces are old enough for all kinds, and what a label of each kind counts in them."""
+    """Which parts are old enough for all kinds, and what a label of each kind counts in them."""
     if shares is None:
-        return np.ones(pieces, np.bool_), {kind: np.ones(pieces) for kind in kinds}
-    used: Mask = np.ones(pieces, np.bool_)
-    for kind in kinds:
-        used &= np.nan_to_num(shares(kind, 0.0)) >= LEAST_SHARE
+        return np.ones(parts, np.bool_), {kind: np.ones(parts) for kind in kinds}
+    used = _used(shares, kinds, parts)
     moved = {kind: shares(kind, shifts.get(kind, 0.0)) for kind in kinds}
     return used, {kind: np.where(used, 1 / np.where(used, of, 1.0), 0.0) for kind, of in moved.items()}
 
 
 @dataclass(frozen=True)
 class _Factor:
-    """What the sums of each piece are multiplied by: the weight of their kind, to the power of the weight in them."""
+    """
+    What the sums of each part are multiplied by: the weight of their kind, to the power of the weight in them.
+
+    A sum over both classes is that of negatives by their weight and that of positives by theirs: all by the first, and
+    positives by the difference. Where delays are not followed the weights are equal, and its parts are not kept.
+    """
 
     task: Task
     used: Floats
     inverse: Mapping[Kind, Floats]
+    delays: bool
 
-    def __call__(self, column: str) -> Floats:
+    def __call__(self, column: str) -> dict[str, Floats]:
         power, _, name = column.partition(":")
-        kind, exponent = _kind_of(name, self.task), int(power) + name.startswith(_WEIGHTED_INSIDE)
-        return self.used if kind is None or exponent == 0 else self.inverse[kind] ** exponent
+        kinds, exponent = _kinds_of(name, self.task), int(power) + name.startswith(_WEIGHTED_INSIDE)
+        if not kinds or exponent == 0:
+            return {column: self.used}
+        first, *others = (self.inverse[kind] ** exponent for kind in kinds)
+        parts = zip(positive_parts([column]), others, strict=True) if self.delays else ()
+        return {column: first} | {part: other - first for part, other in parts}
 
 
-def _responses(panes: Panes, pieces: Pieces, stratum: Ints, answers: Kind, come: Floats) -> Floats:
-    """Weigh the answers of each piece so that those of its stratum stand for all its predictions."""
+def _responses(parts: Parts, answers: Kind, come: Floats) -> Floats:
+    """Weigh the answers of each part so that those of its stratum stand for all its predictions."""
     weight, counted = ("1:rated", "0:rated") if answers == "rating" else ("0:covered", "0:labelled")
     used = come > 0
-    made, heard, count = (panes.cells.read(name, pieces.slot).value() for name in ("1:predictions", weight, counted))
-    return responses(pieces.window, stratum, made * used, heard * come, count * used)
+    made, heard, count = (parts.sums[name] for name in ("1:predictions", weight, counted))
+    return responses(parts.window, parts.stratum, made * used, heard * come, count * used)
 
 
 def _answers(kinds: Collection[Kind]) -> Kind | None:
@@ -177,14 +200,21 @@ def _answers(kinds: Collection[Kind]) -> Kind | None:
     return "label" if kinds and frozenset(kinds).isdisjoint(FEEDBACK_INDICATORS) else None
 
 
-def _kind_of(name: str, task: Task) -> Kind | None:
-    """What kind of label or feedback a variable counts; None for what comes with the prediction."""
+def _kinds_of(name: str, task: Task) -> tuple[Kind, ...]:
+    """What kinds of labels or feedback a variable counts; none for what comes with the prediction."""
     source, _ = variable(name)
     if source == "feedback":
-        return name if name in FEEDBACK_INDICATORS else "rating"
+        return (name if name in FEEDBACK_INDICATORS else "rating",)
+    if source == "positive":
+        return ("positive",)
     if source != "label":
-        return None
-    return _CLASS_OF.get(name, "label") if task == "binary" else "label"
+        return ()
+    return _CLASSES_OF[name] if task == "binary" else ("label",)
+
+
+def _only(estimate: Estimate, where: Mask) -> Estimate:
+    """Keep the estimates of some windows; nothing is known of the others."""
+    return Estimate(*(np.where(where, getattr(estimate, part.name), np.nan) for part in fields(Estimate)))
 
 
 def nothing(rows: int) -> Estimate:

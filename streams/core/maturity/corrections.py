@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 
 import numpy as np
 
 from streams.core.block import FEEDBACK_KINDS
 from streams.core.columns import Floats, Ints
 from streams.core.groups import Groups, Slice
-from streams.core.maturity.corrected import Asked, Late, correct, kinds_of, maturity, nothing
+from streams.core.maturity.corrected import Late, correct, kinds_of, maturity, nothing
 from streams.core.maturity.delays import Delays, Followed, Kind
+from streams.core.maturity.parts import Parts, parts_of
 from streams.core.maturity.shares import Ages, CurveBook
 from streams.core.metric.base import Estimate, Metric, Task
+from streams.core.metric.layout import layout
 from streams.core.panes import Panes
 from streams.core.window import Pieces, Windows
 
@@ -56,36 +59,41 @@ class Corrections:
             mine = np.flatnonzero(models == book.followed.model)
             if not len(mine):
                 continue
-            some = _asked(windows, mine)
-            known = self._late(book, some.pieces, panes.pane, now)
-            shares[mine] = maturity(panes, some, known)
-            for metric in late:
-                estimate = correct(panes, some, known, metric, task)
+            corrected = [metric for metric in late if metric.name in book.followed.metrics]
+            parts, slices = self._parts(panes, windows, mine, book.followed, corrected)
+            known = _late(book, parts, slices, panes.pane, now)
+            shares[mine] = maturity(parts, known)
+            for metric in corrected:
+                estimate = correct(parts, known, metric, task)
                 for part in fields(Estimate):
                     getattr(estimates[metric.name], part.name)[mine] = getattr(estimate, part.name)
         of_labels = frozenset(one.name for one in late if not kinds_of(one, task) & frozenset(FEEDBACK_KINDS))
         return Correction(shares, of_labels, estimates)
 
-    def _late(self, book: CurveBook, pieces: Pieces, pane: int, now: int) -> Late:
-        """Look up the strata of pieces, and the shares that have come of them."""
-        cohorts, place = np.unique(pieces.cohort, return_inverse=True)
+    def _parts(
+        self, panes: Panes, windows: Windows, rows: Ints, followed: Followed, metrics: Sequence[Metric]
+    ) -> tuple[Parts, list[Slice]]:
+        """Take some windows, by their numbers, into parts, and tell the slice of each stratum."""
+        number = np.full(len(windows.start), -1)
+        number[rows] = np.arange(len(rows))
+        pieces = windows.pieces
+        held = number[pieces.window] >= 0
+        some = Pieces(pieces.slot[held], number[pieces.window[held]], pieces.cohort[held], pieces.time[held])
+        cohorts, place = np.unique(some.cohort, return_inverse=True)
         numbers: dict[Slice, int] = {}
-        of = [self._groups.slice_of(cohort, book.followed.strata) for cohort in cohorts.tolist()]
+        of = [self._groups.slice_of(cohort, followed.strata) for cohort in cohorts.tolist()]
         stratum = np.array([numbers.setdefault(slice_, len(numbers)) for slice_ in of])[place]
-        oldest = (now - pieces.time).astype(np.float64)
-        ages = Ages(list(numbers), stratum, oldest - pane, oldest)
-
-        def shares(kind: Kind, shift: float) -> Floats:
-            return book.shares(kind, ages, shift)
-
-        return Late(stratum if book.followed.strata else None, shares if book.followed.delays else None)
+        wanted = layout(metrics, followed.metrics if followed.delays else ())
+        return parts_of(panes, some, stratum, windows.totals.seconds[rows], wanted), list(numbers)
 
 
-def _asked(windows: Windows, rows: Ints) -> Asked:
-    """Ask about some of the windows, by their numbers."""
-    number = np.full(len(windows.start), -1)
-    number[rows] = np.arange(len(rows))
-    pieces = windows.pieces
-    held = number[pieces.window] >= 0
-    some = Pieces(pieces.slot[held], number[pieces.window[held]], pieces.cohort[held], pieces.time[held])
-    return Asked(some, windows.totals.seconds[rows])
+def _late(book: CurveBook, parts: Parts, slices: Sequence[Slice], pane: int, now: int) -> Late:
+    """Look up the shares that have come of parts."""
+    oldest = (now - parts.time).astype(np.float64)
+    ages = Ages(slices, parts.stratum, oldest - pane, oldest)
+
+    @cache
+    def shares(kind: Kind, shift: float) -> Floats:
+        return book.shares(kind, ages, shift)
+
+    return Late(bool(book.followed.strata), shares if book.followed.delays else None)

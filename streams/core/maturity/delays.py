@@ -19,6 +19,7 @@ from streams.core.detect.column_sums import UNIT, ColumnSums
 from streams.core.groups import Groups, Slice
 from streams.core.maturity.curve import delay_bins, delay_edges
 from streams.core.metric.base import Changes, Source
+from streams.core.pairs import distinct, pairs_of
 
 Kind = str
 """What comes late: a `label` of whatever class, a `negative` or `positive` one, or feedback of a kind, by its name."""
@@ -28,7 +29,6 @@ TICKS = 128  # that a label horizon is cut into
 _PREDICTIONS, _LABEL, _NEGATIVE, _POSITIVE, _FEEDBACK = 1, 2, 3, 4, 5
 _COLUMN_OF: dict[Kind, int] = {"label": _LABEL, "negative": _NEGATIVE, "positive": _POSITIVE}
 _COLUMN_OF |= {kind: _FEEDBACK + place for place, kind in enumerate(FEEDBACK_KINDS)}
-_DENSE = 8  # places for each row up to which it pays to have a sum for each
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Followed:
     What is asked for of a model, given by its name and number.
 
     Whether its `delays` are followed, up to its label `horizon` (us), and by which slice: its values are strata, which
-    have delay curves of their own and are to be represented; none where it is empty.
+    have delay curves of their own and are to be represented; none where it is empty. `metrics` names what is corrected.
     """
 
     model: str
@@ -45,6 +45,7 @@ class Followed:
     delays: bool
     strata: tuple[str, ...]
     horizon: int
+    metrics: frozenset[str]
 
     @property
     def tick(self) -> int:
@@ -92,21 +93,22 @@ class Delays:
             for column, chosen, bins, weights in _entries(source, rows, changes, mine, one.horizon):
                 self._tally(one, cells, place[chosen], column, bins, weights)
 
+    def positives(self, changes: Changes, model: Ints) -> Ints:
+        """Return the rows of labels of the positive class, of models that are followed."""
+        rows = np.flatnonzero(changes.y == 1)
+        return rows[np.isin(model[rows], [one.number for one in self._followed])]
+
     def _cells(self, one: Followed, cohorts: Ints, times: Ints) -> tuple[Ints, Ints]:
         """Return the numbers of the cells that rows are in, and for each row the place of its own."""
-        ticks = times // one.tick
-        first, width = int(ticks.min()), int(cohorts.max()) + 1
-        codes = (ticks - first) * width + cohorts
-        found, place = _distinct(codes)
-        pairs = [divmod(code, width) for code in found.tolist()]
+        pairs, place = pairs_of(times // one.tick, cohorts)
         slices = {cohort: self._groups.slice_of(cohort, one.strata) for cohort in {cohort for _, cohort in pairs}}
-        return np.array([self._sums.cell(tick + first, slices[cohort]) for tick, cohort in pairs], np.int64), place
+        return np.array([self._sums.cell(tick, slices[cohort]) for tick, cohort in pairs], np.int64), place
 
     def _tally(self, one: Followed, cells: Ints, place: Ints, column: Ints, bins: Ints, weights: Floats) -> None:
         """Add up the weights of equal cells, columns and bins; in whole units, so that the order does not matter."""
         width = len(delay_edges(one.horizon)) + 1
         codes = (place * (int(column.max(initial=0)) + 1) + column) * width + bins
-        found, at = _distinct(codes)
+        found, at = distinct(codes)
         sums = np.bincount(at, np.rint(weights * UNIT), len(found)) / UNIT
         rest, bin_ = np.divmod(found, width)
         which, of = np.divmod(rest, int(column.max(initial=0)) + 1)
@@ -174,19 +176,6 @@ def _entries(
         of: Mask = changes.y[mine] == y
         if of.any():
             yield column * ones[of], every[of], bins[of], weight[of]
-
-
-def _distinct(codes: Ints) -> tuple[Ints, Ints]:
-    """Return the distinct codes, sorted, and for each row the place of its own."""
-    span = int(codes.max(initial=-1)) + 1
-    if span > _DENSE * len(codes):
-        return np.unique(codes, return_inverse=True)
-    there = np.zeros(span, np.bool_)
-    there[codes] = True
-    found = np.flatnonzero(there)
-    place = np.empty(span, np.int64)
-    place[found] = np.arange(len(found))
-    return found, place[codes]
 
 
 def _cohorts(ends: Ints, held: Floats) -> Cohorts:

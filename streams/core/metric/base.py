@@ -10,7 +10,7 @@ squares of their weights. A metric reads columns and histograms and never sees a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from streams.core.exact import Exact
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Source = Literal["traffic", "summary", "timing", "scoring", "label", "feedback"]
+Source = Literal["traffic", "summary", "timing", "scoring", "label", "positive", "feedback"]
 Task = Literal["binary", "multiclass", "regression", "ranking", "none"]
 
 
@@ -38,6 +38,8 @@ class Changes:
     that of the prediction and its outcome together; `score`; binary `y`, `yhat` in {0, 1}; multiclass `actual`,
     `predicted` class codes; regression `value`; ranking `rank` (1-based place of the relevant item, 0 when it is
     not in the list).
+    From labels of the positive class, once more ("positive"), of models whose classes have delays of their own: as from
+    labels.
     From feedback: `kind` (index into FEEDBACK_KINDS), `value`, `first` (1 when it is the first of its kind for
     its prediction, else 0).
     """
@@ -57,6 +59,10 @@ class Changes:
     kind: Ints
     first: Floats
 
+    def take(self, rows: Ints | npt.NDArray[np.bool_]) -> Changes:
+        """Return some of the rows."""
+        return Changes(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+
 
 Variable = Callable[[Changes], Floats]
 """Values of one variable for each row of the changes; 0 where the row does not belong to its population."""
@@ -71,7 +77,6 @@ class HistogramSpec:
     """
 
     name: str
-    source: Source
     bin_of: Callable[[Changes], Ints]
     columns: tuple[str, ...]
     bins: int | None = None

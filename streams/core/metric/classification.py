@@ -84,7 +84,7 @@ def mcc(confusion: Confusion) -> Estimate:
     predicted = group_sums(confusion.predicted, share, classes)
     actual_spread = confusion.over_classes(actual * (1 - actual))
     predicted_spread = confusion.over_classes(predicted * (1 - predicted))
-    scale = np.where(confusion.mixed, np.sqrt(actual_spread * predicted_spread), np.nan)
+    scale = np.where(confusion.mixed, np.sqrt(np.maximum(actual_spread * predicted_spread, 0.0)), np.nan)
     right = confusion.over_cells(share * confusion.diagonal)
     value = divide(right - confusion.over_classes(actual * predicted), scale)
     t, p, row = actual[confusion.actual], predicted[confusion.predicted], confusion.row

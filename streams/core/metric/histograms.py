@@ -61,18 +61,15 @@ HISTOGRAMS: Mapping[str, HistogramSpec] = MappingProxyType(
     {
         "score": HistogramSpec(
             name="score",
-            source="label",
             bin_of=score_bin,
             columns=("1:positive", "2:positive", "1:negative", "2:negative"),
             bins=SCORE_BINS,
         ),
         # The same bins: entry by entry beside `score`, for the metrics that ask where in a bin its scores lie.
-        "score_sum": HistogramSpec(
-            name="score_sum", source="label", bin_of=score_bin, columns=("1:score",), bins=SCORE_BINS
-        ),
-        "latency": HistogramSpec(name="latency", source="timing", bin_of=latency_bin, columns=("1:timed", "2:timed")),
+        "score_sum": HistogramSpec(name="score_sum", bin_of=score_bin, columns=("1:score",), bins=SCORE_BINS),
+        "latency": HistogramSpec(name="latency", bin_of=latency_bin, columns=("1:timed", "2:timed")),
         "confusion": HistogramSpec(
-            name="confusion", source="label", bin_of=confusion_bin, columns=("0:paired", "1:paired", "2:paired")
+            name="confusion", bin_of=confusion_bin, columns=("0:paired", "1:paired", "2:paired")
         ),
     }
 )

@@ -290,6 +290,11 @@ _LABEL: dict[str, Variable] = {
     "reciprocal_rank_squared": _squared(_reciprocal_rank),
 }
 
+OF_BOTH_CLASSES = ("score", "score_squared", "brier", "brier_squared", "log_loss", "log_loss_squared")
+"""Variables that positives and negatives add to, so that their sums do not say what is of which class."""
+
+_POSITIVE: dict[str, Variable] = {f"positive_{name}": _LABEL[name] for name in OF_BOTH_CLASSES}
+
 _FEEDBACK: dict[str, Variable] = {
     "rated": _indicator(_rated),
     "rating": _rating,
@@ -304,6 +309,7 @@ VARIABLES: Mapping[str, tuple[Source, Variable]] = MappingProxyType(
         **{name: ("timing", function) for name, function in _TIMING.items()},
         **{name: ("scoring", function) for name, function in _SCORING.items()},
         **{name: ("label", function) for name, function in _LABEL.items()},
+        **{name: ("positive", function) for name, function in _POSITIVE.items()},
         **{name: ("feedback", function) for name, function in _FEEDBACK.items()},
     }
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from streams.core.catalog import Catalog
+from streams.core.columns import Floats, Mask
 from streams.core.ids import hash_text
 from streams.core.measures import Measures
 from tests.core.making import make_config
@@ -32,28 +34,51 @@ def model(metrics: list[str], **labels: object) -> dict[str, Any]:
     }
 
 
-def slow_positives(seed: int) -> Rows:
-    """Return the rows of the last window of everything, at the end of 25 days of predictions, by metric."""
+def _always(_: np.random.Generator, positive: Mask) -> Floats:
+    return np.full(len(positive), 0.7)
+
+
+def slow_positives(
+    seed: int,
+    metrics: Sequence[str] = ("positive_rate", "recall", "count"),
+    scores: Callable[[np.random.Generator, Mask], Floats] = _always,
+    partitions: int = 1,
+) -> Rows:
+    """
+    Return the rows of the last window of everything, at the end of 25 days of predictions, by metric.
+
+    `scores` draws a score for each prediction, given which are positive; they come in partitions, which are merged.
+    """
     rng = np.random.default_rng(seed)
-    config = make_config({"m": model(["positive_rate", "recall", "brier", "count"], delays=True)}, disorder="1h")
-    catalog = Catalog(config)
-    measures = Measures(catalog)
+    config = make_config({"m": model(list(metrics), delays=True) | {"slices": [[]]}}, disorder="1h")
+    catalogs = [Catalog(config) for _ in range(partitions)]
     rows = DAYS * A_DAY
     time = START + rng.integers(0, DAYS * DAY, rows)
     positive = rng.random(rows) < _POSITIVES
     delay = (rng.exponential(1.0, rows) * np.where(positive, SLOW, FAST) * DAY).astype(np.int64)
     now = START + DAYS * DAY
-    cohort = np.full(rows, catalog.groups.cohort("m", "1", {"c": "a"}, START))
+    (cohort,) = {catalog.groups.cohort("m", "1", {"c": "a"}, START) for catalog in catalogs}
     ones = np.ones(rows)
-    made = {"cohort": cohort, "time": time, "known": time, "sign": ones, "weight": ones, "latency": ones * np.nan}
-    measures.add("traffic", made)
+    made = {
+        "cohort": np.full(rows, cohort),
+        "time": time,
+        "known": time,
+        "sign": ones,
+        "weight": ones,
+        "latency": ones * np.nan,
+    }
     come = (time + delay <= now) & (delay <= HORIZON_DAYS * DAY)
     said = np.where(positive, np.uint64(hash_text("1")), np.uint64(hash_text("0")))
-    labels = made | {"known": time + delay, "label": said, "score": np.full(rows, 0.7), "prediction_weight": ones}
+    labels = made | {"known": time + delay, "label": said, "score": scores(rng, positive), "prediction_weight": ones}
     labels |= {"predicted": np.zeros(rows, np.uint64)}
-    measures.add("label", {name: column[come] for name, column in labels.items()})
-    catalog.groups.admit(now)
-    shown = [row for table in measures.show(now - 1, now, 1, provisional=True) for row in table.to_pylist()]
-    whole = [row for row in shown if not row["slice"]]
-    last = max(row["window_start"] for row in whole)
-    return [row for row in whole if row["window_start"] == last]
+    measures = [Measures(catalog) for catalog in catalogs]
+    for part, one in enumerate(measures):
+        mine = np.arange(rows) % partitions == part
+        one.add("traffic", {name: column[mine] for name, column in made.items()})
+        one.add("label", {name: column[mine & come] for name, column in labels.items()})
+    for one in measures[1:]:
+        measures[0].merge(one.collect())
+    catalogs[0].groups.admit(now)
+    shown = [row for table in measures[0].show(now - 1, now, 1, provisional=True) for row in table.to_pylist()]
+    last = max(row["window_start"] for row in shown)
+    return [row for row in shown if row["window_start"] == last]

@@ -17,6 +17,7 @@ from tests.driving import Tables, drive
 from tests.streams_strategy import Delivery, Event, Part
 
 POPULATIONS = 150
+METRICS = ["accuracy", "positive_rate", "brier", "log_loss", "ece"]
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,11 @@ def test_maturity(looked: list[dict[str, dict[str, Any]]]) -> None:
 
 
 def test_what_is_not_corrected(looked: list[dict[str, dict[str, Any]]]) -> None:
-    """Sums over both classes have a maturity and no correction; what is not late has neither."""
-    brier, count = looked[0]["brier"], looked[0]["count"]
+    """What is not late has no maturity and no correction."""
+    count = looked[0]["count"]
 
-    assert (brier["corrected"], count["corrected"], count["maturity"]) == (None, None, None)
-    assert brier["maturity"] == looked[0]["recall"]["maturity"]
+    assert (count["corrected"], count["maturity"]) == (None, None)
+    assert count["value"] == count["n"]
 
 
 def _story(number: int, country: str, day: float, label: str | None, after: float = 0.1) -> list[Event]:
@@ -68,7 +69,7 @@ def _story(number: int, country: str, day: float, label: str | None, after: floa
 
 
 def _tables(events: list[Event], size: int, **labels: object) -> Tables:
-    config = make_config({"m": model(["accuracy", "positive_rate"], **labels)}, disorder="1h")
+    config = make_config({"m": model(METRICS, **labels)}, disorder="1h")
     events = sorted(events, key=lambda event: event["event_time"])
     parts = [Part("a", events[at : at + size]) for at in range(0, len(events), size)]
     return drive(config, Delivery(("a",), parts))[1]
@@ -136,7 +137,7 @@ def test_final_windows_need_no_curve() -> None:
     events = [*_biased(), {"type": "prediction", **late}]
     rows = [row for row in _tables(events, 100, delays=True)["windows"] if row["is_final"] and not row["slice"]]
 
-    assert {row["metric"] for row in rows} == {"accuracy", "positive_rate"}
+    assert {row["metric"] for row in rows} == set(METRICS)
     for row in rows:
         assert (row["maturity"], row["corrected"]) == (1, pytest.approx(row["value"]))
         assert row["corrected_n_effective"] == pytest.approx(row["n_effective"])
@@ -146,7 +147,8 @@ def test_final_windows_need_no_curve() -> None:
     ("name", "task", "kinds"),
     [
         ("roc_auc", "binary", {"positive", "negative"}),
-        ("ece", "binary", {"positive", "negative", "label"}),
+        ("ece", "binary", {"positive", "negative"}),
+        ("log_loss", "binary", {"positive", "negative"}),
         ("r2", "regression", {"label"}),
         ("f1", "multiclass", {"label"}),
         ("ndcg@10", "ranking", {"label"}),

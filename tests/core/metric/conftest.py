@@ -91,8 +91,8 @@ def make_totals(metrics: Iterable[Metric], sources: Mapping[str, Rows], windows:
         sums[column] = sum_by_window(column_values(column, changes[source]), window(source), windows)
     histograms = {}
     for name in sorted({name for metric in chosen for name in metric.histograms}):
-        spec = HISTOGRAMS[name]
-        histograms[name] = make_histogram(spec, changes[spec.source], window(spec.source), windows)
+        source = variable(HISTOGRAMS[name].columns[0].partition(":")[2])[0]
+        histograms[name] = make_histogram(HISTOGRAMS[name], changes[source], window(source), windows)
     return Totals(sums, histograms, np.full(windows, seconds))
 
 

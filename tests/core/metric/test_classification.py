@@ -142,6 +142,13 @@ def test_mcc_interval_is_the_delta_methods(task: Task, evaluate: Evaluate) -> No
     np.testing.assert_allclose([e.low, e.high], expected, rtol=1e-6)
 
 
+def test_mcc_of_one_class(evaluate: Evaluate) -> None:
+    """One true class has no coefficient, also where its weighted shares add up to more than 1 by rounding."""
+    e = evaluate("mcc", "binary", y=[1.0] * 5, yhat=[1.0, 0.0, 1.0, 0.0, 1.0], weight=[0.1, 1.1, 0.1, 1.1, 0.1])
+
+    np.testing.assert_array_equal([e.value, e.low, e.high], np.full((3, 1), np.nan))
+
+
 def test_macro_f1_interval_is_the_delta_methods(evaluate: Evaluate) -> None:
     """One error lowers F1 of two classes at once: for two large ones the limits are value +- z se by linearisation."""
     y, yhat, weight = binary_rows(5, 150)

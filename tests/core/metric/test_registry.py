@@ -60,7 +60,7 @@ def test_layout_collects_once() -> None:
 
     assert list(plan.columns) == sorted(set(plan.columns))
     assert {"0:tp", "2:fn", "0:covered", "0:labelled", "1:predictions"} <= set(plan.columns)
-    assert plan.histograms == ("score", "score_sum")
+    assert list(plan.histograms) == ["score", "score_sum"]
     assert layout([]).columns == ("0:covered", "0:labelled", "0:predictions", "1:predictions", "2:predictions")
 
 
