@@ -30,6 +30,7 @@ from streams.core.columns import length
 from streams.core.detect.rows import alert_rows, signal_rows
 from streams.core.detect.watched import Tick
 from streams.core.detect.watchman import watchmen
+from streams.core.forget import Forgotten, Order
 from streams.core.intake import Intake, Joined
 from streams.core.judge.looks import verdict_rows
 from streams.core.measures import Measures
@@ -44,6 +45,7 @@ from streams.sinks.clickhouse.rows import TableName
 Rows = Iterator[tuple[TableName, pa.Table]]
 
 _DUPLICATES = ("duplicate_predictions", "duplicate_outcomes", "duplicate_feedback", "duplicate_summaries")
+_FORGOTTEN = ("forgotten_predictions", "forgotten_outcomes", "forgotten_feedback")
 _CHANGES_A_CELL = 4  # windows are looked through for final ones when this many changes have come for each cell
 
 
@@ -96,6 +98,10 @@ class Upstream:
         if orphans is not None:
             yield "orphans", orphans
 
+    def forget(self, order: Order, met: str) -> Forgotten:
+        """Take out what waits of a unit; `met` is the input, of `streams.core.forget.INPUTS`, in which it is asked."""
+        return self._intake.forget(order, met)
+
     def counts(self) -> dict[str, int]:
         """What became of the events so far; docs/semantics.md says what adds up to what. Looks at all that waits."""
         waiting, passed = self._intake.joiner.unlabelled(self.watermarks.value())
@@ -125,6 +131,7 @@ class Upstream:
         }
         counts |= {name: join[name] for name in ("labelling", "corrected", "attributed")}
         counts |= {name: join[name] for name in ("orphan_outcomes", "orphan_feedback")}
+        counts |= {name: join[name] for name in _FORGOTTEN if join[name]}  # a replay forgets nobody
         counts |= {name: intake[name] for name in _DUPLICATES}
         return counts | {
             "orphan": join["orphan_outcomes"] + join["orphan_feedback"],

@@ -2,7 +2,8 @@
 From Arrow batches to the flat columns that the join holds: ids hashed, labels hashed, attributes as cohorts.
 
 A prediction's flat row has 62 bytes, plus eight for each optional column that the configured tasks need, and for each
-place of a ranking that their metrics look at; nine more where there are experiments.
+place of a ranking that their metrics look at; nine more where there are experiments, eight more where units can be
+forgotten.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Shape:
     Which optional columns waiting predictions need.
 
     By the models' tasks, by how much of a ranking metrics see, and by whether there are experiments. `followed` says
-    whether a model is watched for change, or how long its labels take; `sampled` whether raw events are kept by policy.
+    whether a model is watched for change, or how long its labels take; `sampled` whether raw events are kept by policy,
+    and `owned` whether each knows its unit.
     """
 
     tasks: frozenset[Task]
@@ -47,6 +49,7 @@ class Shape:
     exposures: Exposures | None = None
     followed: bool = False
     sampled: bool = False
+    owned: bool = False
 
     @property
     def dated(self) -> bool:
@@ -85,7 +88,11 @@ class Shape:
         asked: DTypes = {"share": np.float32} if self.sampled else {}
         if self.exposures is not None:
             asked |= {"arms": np.uint64, "bucket": np.uint8}  # exposure.py says what they mean
-        return asked
+        return asked | self.owner()
+
+    def owner(self) -> DTypes:
+        """Column type of what says whose a waiting event is, where that is known."""
+        return {"owner": np.uint64} if self.owned else {}
 
 
 def identify(table: pa.RecordBatch) -> Columns:
@@ -116,7 +123,8 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
     """
     Build the rows of the prediction store, of the chosen events; `ids` comes from `identify` for all.
 
-    Where there are experiments, `ids` has the hashes of units as well (`units_of`).
+    Where there are experiments, `ids` has the hashes of units as well (`units_of`); where units can be forgotten,
+    `owner`.
 
     Rows are chosen as numbers: to take them out of the table would copy every text and map of it.
     """
@@ -140,6 +148,7 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
         "share": lambda: np.ones(len(table), np.float32),  # until it is decided
         "arms": lambda: _arms(table, shape),
         "bucket": lambda: bucket_of(ids["unit"]),
+        "owner": lambda: ids["owner"],
     }
     names = shape.dtypes().keys()
     rows = take({name: columns[name] if name in columns else optional[name]() for name in names - {"cohort"}}, chosen)

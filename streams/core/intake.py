@@ -15,6 +15,7 @@ from streams.core.block import Batch, Block, Reject, fields_of
 from streams.core.catalog import Catalog
 from streams.core.columns import Columns, Floats, Hashes, Ints, Mask, from_arrow, length, ordered, take
 from streams.core.flatten import cohorts_of, flatten_feedback, flatten_outcomes, flatten_predictions, identify, units_of
+from streams.core.forget import Forgetter, Forgotten, Order
 from streams.core.ids import hash_twice
 from streams.core.join import MATCHED, Joiner, Orphans
 from streams.core.metric.base import Source
@@ -51,6 +52,7 @@ class Intake:
         self.joiner = Joiner(catalog.shape, catalog.config.disorder, catalog.horizons, sampling.follow)
         self.archive = Archive()
         self.tally: Counter[str] = Counter()
+        self._forgetter = Forgetter(self.joiner, sampling, catalog.owners)
 
     def admit(self, block: Block, now: int, watermark: int) -> tuple[list[Batch], list[Reject]]:
         """Return the batches of events that may take part, and all other records with their reasons."""
@@ -79,13 +81,18 @@ class Intake:
         self.archive.drop(watermark - self._catalog.config.disorder)
         return pa.concat_tables(parts) if parts else None
 
+    def forget(self, order: Order, met: str) -> Forgotten:
+        """Take out what waits of a unit; `met` is the input in which the order stands."""
+        return self._forgetter.forget(order, met, self.archive)
+
     def head(self) -> dict[str, Any]:
         """Everything but the rows, as plain data."""
-        return {"joiner": self.joiner.head(), "tally": dict(self.tally)}
+        return {"joiner": self.joiner.head(), "tally": dict(self.tally), "orders": self._forgetter.head()}
 
     def changes(self) -> dict[str, Any]:
-        """Return the content of a delta segment: the rows that are new or changed since this was last called."""
-        return self._pack({name: store.changed() for name, store in self.joiner.stores().items()})
+        """Return the content of a delta segment: what is new, changed or forgotten since this was last called."""
+        changed = self._pack({name: store.changed() for name, store in self.joiner.stores().items()})
+        return changed | {"gone": self._forgetter.gone()}
 
     def rows(self, buckets: range) -> dict[str, Any]:
         """Return the content of a base segment: all rows whose keys lie in consecutive buckets."""
@@ -94,10 +101,12 @@ class Intake:
     def restore(self, head: Mapping[str, Any], segments: Sequence[Segment], swept: int) -> None:
         """Replace everything; `swept` is the sequence of the last segment written before the last sweep."""
         self.archive = Archive()
-        rows, sequences = assemble(segments, self._catalog.groups, self.archive, self._catalog.shape.exposures)
+        shape = self._catalog.shape
+        rows, sequences = assemble(segments, self._catalog.groups, self.archive, shape.exposures, owned=shape.owned)
         rows["predictions"] = self._shared(rows["predictions"])
         self.joiner.restore(head["joiner"], rows, {name: of <= swept for name, of in sequences.items()})
         self.tally = Counter(head["tally"])
+        self._forgetter.restore(head.get("orders", ()))  # state of an earlier version has none
 
     def _shared(self, predictions: Columns) -> Columns:
         """Predictions with the shares of what is sampled now: that of all where none was decided on."""
@@ -133,6 +142,7 @@ class Intake:
         chosen, known = self._fresh(self.joiner.predictions, ids["key"], ids["target"], "duplicate_predictions")
         exposed = self._catalog.shape.exposures is not None
         ids = ids | {"unit": units_of(batch.table, ids["key"])} if exposed else ids
+        ids = ids | self._owners_of(batch)
         rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, self._catalog.shape)
         traffic = {name: rows[name] for name in ("cohort", "time", "weight", "id")}
         traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
@@ -161,7 +171,7 @@ class Intake:
         return Joined(batch, chosen, rows["key"], {"label": changes}, *self._followed(rows))
 
     def _feedback(self, batch: Batch, ids: Columns) -> Joined:
-        rows = flatten_feedback(batch.table, ids)
+        rows = flatten_feedback(batch.table, ids) | self._owners_of(batch)
         chosen, _ = self._fresh(self.joiner.feedback, rows["key"], rows["id"], "duplicate_feedback")
         rows = take(rows, chosen)
         if not len(chosen):
@@ -169,6 +179,11 @@ class Intake:
         changes = self.joiner.match_feedback(rows)
         self._hold(self.joiner.feedback, batch, rows, chosen)
         return Joined(batch, chosen, rows["key"], {"feedback": changes}, *self._followed(rows))
+
+    def _owners_of(self, batch: Batch) -> Columns:
+        """Whose the events of a batch are, as a column, where that is known."""
+        owners = self._catalog.owners
+        return {} if owners is None else {"owner": owners.of(batch.table["unit_id"])}
 
     def _followed(self, rows: Columns) -> tuple[Floats | None, Ints | None]:
         """Return the shares of outcomes or feedback, and whose they are; that of all where no prediction is known."""

@@ -102,6 +102,11 @@ class BottomK:
         self._fit()
         return np.sort(self._held["reference"])
 
+    def forget(self, references: Ints) -> None:
+        """Take out rows. The threshold stays, and with it the probabilities of the others."""
+        self._fit()
+        self._held = take(self._held, ~np.isin(self._held["reference"], references))
+
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays; the same for the same rows, however they came."""
         self._fit()

@@ -74,6 +74,12 @@ class Landing:
         if self._reservoir is not None and other._reservoir is not None:
             self._reservoir.merge(other._reservoir)
 
+    def forget(self, references: Ints) -> None:
+        """Take out rows, as if they had come and not been kept: the probabilities of the others stay right."""
+        self._policies.forget(references)
+        if self._reservoir is not None:
+            self._reservoir.forget(references)
+
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""
         reservoir = None if self._reservoir is None else self._reservoir.snapshot()

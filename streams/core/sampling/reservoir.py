@@ -66,6 +66,11 @@ class Reservoir:
         held = [sample.references() for sample in self._samples.values()]
         return np.sort(np.concatenate([np.empty(0, np.int64), *held]))
 
+    def forget(self, references: Ints) -> None:
+        """Take out rows."""
+        for sample in self._samples.values():
+            sample.forget(references)
+
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain data and arrays."""
         samples = {start: sample.snapshot() for start, sample in sorted(self._samples.items())}

@@ -8,7 +8,7 @@ events wait until the watermark has passed their hour; what waits is part of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,8 +100,9 @@ class Sampling:
         probability = np.full(len(rows), self._base) if shares is None else shares
         at_once = np.ones(len(rows), np.bool_)
         of = np.full(len(rows), -1) if cohorts is None else cohorts
+        known = np.flatnonzero(of >= 0)
         for number, waiting in self._waiting.items():
-            mine = np.flatnonzero((of >= 0) & (self._catalog.model_of(of) == number))
+            mine = known[self._catalog.model_of(of[known]) == number]
             at_once[mine] = False
             waiting.add(batch, rows[mine], uniform[mine], probability[mine])
         chosen = np.flatnonzero(at_once & kept(uniform, probability))
@@ -113,6 +114,10 @@ class Sampling:
         """Yield what has waited, of hours that the watermark has passed."""
         for waiting in self._waiting.values():
             yield from waiting.release(watermark)
+
+    def forget(self, mine: Callable[[Sequence[Mapping[str, Any]]], Mask]) -> int:
+        """Take out waiting rows; returns how many. `mine` says which of some rows of the table `samples` they are."""
+        return sum(waiting.forget(mine) for waiting in self._waiting.values())
 
     def head(self) -> dict[str, Any]:
         """Everything as plain data and arrays, by model."""

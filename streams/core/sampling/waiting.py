@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from streams.core.block import Batch
-from streams.core.columns import Floats, Ints, from_arrow
+from streams.core.columns import Floats, Ints, Mask, from_arrow
 from streams.core.privacy.treatment import Treatment
 from streams.core.sample import TIME, sample_rows
 from streams.core.sampling.landing import Landing
@@ -56,6 +57,14 @@ class WaitingRows:
             yield table.set_column(place, "inclusion_probability", pa.array(landed.probability * own))
         self._keep(set(self._landing.references().tolist()))
 
+    def forget(self, mine: Callable[[Sequence[Mapping[str, Any]]], Mask]) -> int:
+        """Take out the rows that a function of all of them masks; returns how many."""
+        numbers = np.fromiter(self._rows, np.int64, len(self._rows))
+        gone = numbers[mine(list(self._rows.values()))]
+        self._landing.forget(gone)
+        self._keep(self._rows.keys() - set(gone.tolist()))
+        return len(gone)
+
     def _hold(self, batch: Batch, rows: Ints, numbers: Ints) -> None:
         if len(rows):
             table = sample_rows(batch, rows, np.ones(len(rows)), self._treatment)
@@ -64,7 +73,7 @@ class WaitingRows:
             )
             self._rows.update(zip(numbers.tolist(), table.to_pylist(), strict=True))
 
-    def _keep(self, held: set[int]) -> None:
+    def _keep(self, held: AbstractSet[int]) -> None:
         self._rows = {number: row for number, row in self._rows.items() if number in held}
 
     def snapshot(self) -> dict[str, Any]:

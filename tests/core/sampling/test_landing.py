@@ -105,3 +105,21 @@ def test_a_reservoir_that_is_declared_later_begins_anew() -> None:
     after.restore(before.snapshot())
 
     assert after.take(FOREVER).reference.tolist() == [0]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_forgotten_rows_do_not_land_and_the_others_do_as_before(name: str) -> None:
+    """What lands is what would have landed without forgetting, less the forgotten, with the same probabilities."""
+    rng, many = np.random.default_rng(5), 200
+    rows = (rng.integers(0, 4 * HOUR, many), uniforms(keys(rng, many), ""), rng.random(many), rng.integers(1, 90, many))
+    one, other = Landing(PLANS[name]), Landing(PLANS[name])
+    for landing in (one, other):
+        landing.add(*rows, numbered(many))
+    gone = numbered(many)[::3]
+    other.forget(gone)
+    before, after = one.take(FOREVER), other.take(FOREVER)
+    stays = ~np.isin(before.reference, gone)
+
+    assert 0 < len(after.reference) < len(before.reference)
+    np.testing.assert_array_equal(after.reference, before.reference[stays])
+    np.testing.assert_array_equal(after.probability, before.probability[stays])
