@@ -26,11 +26,12 @@ from streams.config.references import ReferenceFiles
 from streams.core.alert.trial_watches import TrialWatches
 from streams.core.block import Block, latest
 from streams.core.catalog import Catalog
-from streams.core.columns import Hashes, length
+from streams.core.columns import length
 from streams.core.detect.release import Marker
 from streams.core.detect.rows import alert_rows, signal_rows
 from streams.core.detect.watched import Tick
 from streams.core.detect.watchman import watchmen
+from streams.core.forget import Forgotten, Order
 from streams.core.intake import Intake, Joined
 from streams.core.judge.looks import decided, verdict_rows
 from streams.core.measures import Measures
@@ -47,6 +48,7 @@ Rows = Iterator[tuple[TableName, pa.Table]]
 
 _DUPLICATES = ("duplicate_predictions", "duplicate_outcomes", "duplicate_feedback", "duplicate_summaries")
 _PREDICTED = ("prediction", "summary")  # events that are there as long as something predicts
+_FORGOTTEN = ("forgotten_predictions", "forgotten_outcomes", "forgotten_feedback")
 _CHANGES_A_CELL = 4  # windows are looked through for final ones when this many changes have come for each cell
 
 
@@ -106,6 +108,10 @@ class Upstream:
         for table in self._sampling.sweep(self._intake.joiner.swept["outcomes"]):
             yield "samples", table
 
+    def forget(self, order: Order, met: str) -> Forgotten:
+        """Take out what waits of a unit; `met` is the input, of `streams.core.forget.INPUTS`, in which it is asked."""
+        return self._intake.forget(order, met)
+
     def counts(self) -> dict[str, int]:
         """What became of the events so far; docs/semantics.md says what adds up to what. Looks at all that waits."""
         waiting, passed = self._intake.joiner.unlabelled(self.watermarks.value())
@@ -119,10 +125,6 @@ class Upstream:
     def held(self) -> int:
         """Predictions that are held, labelled or not."""
         return len(self._intake.joiner.predictions)
-
-    def forget(self, keys: Hashes, ids: Hashes | None = None) -> int:
-        """Let go of raw rows that wait, of some requests or of some of their events; `Sampling.forget` says how."""
-        return self._sampling.forget(keys, ids)
 
     def stores(self) -> dict[str, Runs]:
         """What waits, by the name of its store."""
@@ -143,6 +145,7 @@ class Upstream:
         }
         counts |= {name: join[name] for name in ("labelling", "corrected", "attributed")}
         counts |= {name: join[name] for name in ("orphan_outcomes", "orphan_feedback")}
+        counts |= {name: join[name] for name in _FORGOTTEN if join[name]}  # a replay forgets nobody
         counts |= {name: intake[name] for name in _DUPLICATES}
         return counts | {
             "orphan": join["orphan_outcomes"] + join["orphan_feedback"],

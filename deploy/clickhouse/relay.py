@@ -147,8 +147,8 @@ def _execute(path: str, parameters: dict[str, str], body: bytes) -> tuple[bytes,
         sql = parameters.get("query", "")
         if sql:
             return _insert(connection, sql, body)
-        if body.startswith(b"INSERT INTO"):
-            statement, _, data = body.partition(b"\n")
+        statement, _, data = body.partition(b"\n")
+        if statement.startswith(b"INSERT INTO") and b" FORMAT " in statement:  # without one it inserts what it selects
             return _insert(connection, statement.decode(), data)
         return connection.query(body.decode(), "TabSeparated").bytes(), "TabSeparated"
     finally:

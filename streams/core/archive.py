@@ -45,6 +45,15 @@ class Archive:
         together = pa.concat_tables(parts, promote_options="default")
         return together.take(pa.array(np.argsort(by_table)))
 
+    def erase(self, refs: Ints) -> None:
+        """Take out the texts of these records; what their references lead to is null from then on."""
+        numbers = refs >> _ROW_BITS
+        for number in np.unique(numbers).tolist():
+            table, last_time = self._tables[number]
+            gone = np.zeros(len(table), np.bool_)
+            gone[refs[numbers == number] & ((1 << _ROW_BITS) - 1)] = True
+            self._tables[number] = (table.take(pa.array(np.arange(len(table)), mask=gone)), last_time)
+
     def drop(self, before: int) -> None:
         """Forget the tables whose records are all older than `before`."""
         self._tables = {n: kept for n, kept in self._tables.items() if kept[1] >= before}

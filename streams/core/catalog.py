@@ -21,6 +21,7 @@ from streams.core.metric.base import Metric, Task
 from streams.core.metric.crowd import Census
 from streams.core.metric.layout import Layout, layout
 from streams.core.metric.registry import metric_for
+from streams.core.privacy.owner import Owners
 from streams.core.privacy.plan import landing
 from streams.core.summarize import Terms
 from streams.core.validate import Rules
@@ -40,6 +41,7 @@ class Catalog:
         self.treatment = landing(config)
         self.followed = _followed(config)
         dated = bool(self.watches) or any(one.delays for one in self.followed)
+        self.owners = None if config.privacy.secret is None else Owners(config.privacy.secret)
         self.shape = Shape(
             frozenset(self.tasks),
             _places(config),
@@ -47,6 +49,7 @@ class Catalog:
             dated,
             sampled=bool(config.sampling.models),
             counted=config.privacy.smallest_cell > 1,
+            owned=self.owners is not None,
         )
         self._seen = 0
         self._model_of_cohort: npt.NDArray[np.int64] = np.empty(0, np.int64)

@@ -2,7 +2,8 @@
 From Arrow batches to the flat columns that the join holds: ids hashed, labels hashed, attributes as cohorts.
 
 A prediction's flat row has 62 bytes, plus eight for each optional column that the configured tasks need, and for each
-place of a ranking that their metrics look at; nine more where there are experiments, and two where units are counted.
+place of a ranking that their metrics look at; nine more where there are experiments, two where units are counted, and
+eight where units can be forgotten.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Shape:
 
     By the models' tasks, by how much of a ranking metrics see, and by whether there are experiments. `followed` says
     whether a model is watched for change, or how long its labels take; `sampled` whether raw events are kept by policy;
-    `counted` whether it is counted how many units there are.
+    `counted` whether it is counted how many units there are, and `owned` whether each prediction knows its own.
     """
 
     tasks: frozenset[Task]
@@ -52,6 +53,7 @@ class Shape:
     followed: bool = False
     sampled: bool = False
     counted: bool = False
+    owned: bool = False
 
     @property
     def of_units(self) -> bool:
@@ -97,7 +99,11 @@ class Shape:
             asked |= {"arms": np.uint64, "bucket": np.uint8}  # exposure.py says what they mean
         if self.counted:
             asked |= {"place": np.int16}  # of the unit, as metric/crowd.py counts them
-        return asked
+        return asked | self.owner()
+
+    def owner(self) -> DTypes:
+        """Column type of what says whose a waiting event is, where that is known."""
+        return {"owner": np.uint64} if self.owned else {}
 
 
 def identify(table: pa.RecordBatch) -> Columns:
@@ -128,7 +134,8 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
     """
     Build the rows of the prediction store, of the chosen events; `ids` comes from `identify` for all.
 
-    Where it matters whom they are for, `ids` has the hashes of units as well (`units_of`).
+    Where it matters whom they are for, `ids` has the hashes of units as well (`units_of`); where units can be
+    forgotten, `owner`.
 
     Rows are chosen as numbers: to take them out of the table would copy every text and map of it.
     """
@@ -153,6 +160,7 @@ def flatten_predictions(table: pa.RecordBatch, ids: Columns, chosen: Ints, group
         "arms": lambda: _arms(table, shape),
         "bucket": lambda: bucket_of(ids["unit"]),
         "place": lambda: places_of(ids["unit"]),
+        "owner": lambda: ids["owner"],
     }
     names = shape.dtypes().keys()
     rows = take({name: columns[name] if name in columns else optional[name]() for name in names - {"cohort"}}, chosen)

@@ -23,6 +23,7 @@ from streams.core.flatten import (
     identify,
     units_of,
 )
+from streams.core.forget import Forgetter, Forgotten, Order
 from streams.core.ids import hash_twice
 from streams.core.join import MATCHED, Joiner, Orphans
 from streams.core.metric.base import Source
@@ -60,6 +61,7 @@ class Intake:
         self.joiner = Joiner(catalog.shape, catalog.config.disorder, catalog.horizons, sampling.follow)
         self.archive = Archive()
         self.tally: Counter[str] = Counter()
+        self._forgetter = Forgetter(self.joiner, sampling, catalog.owners)
 
     def admit(self, block: Block, now: int, watermark: int) -> tuple[list[Batch], list[Reject]]:
         """Return the batches of events that may take part, and all other records with their reasons."""
@@ -88,13 +90,18 @@ class Intake:
         self.archive.drop(watermark - self._catalog.config.disorder)
         return pa.concat_tables(parts) if parts else None
 
+    def forget(self, order: Order, met: str) -> Forgotten:
+        """Take out what waits of a unit; `met` is the input in which the order stands."""
+        return self._forgetter.forget(order, met, self.archive)
+
     def head(self) -> dict[str, Any]:
         """Everything but the rows, as plain data."""
-        return {"joiner": self.joiner.head(), "tally": dict(self.tally)}
+        return {"joiner": self.joiner.head(), "tally": dict(self.tally), "orders": self._forgetter.head()}
 
     def changes(self) -> dict[str, Any]:
-        """Return the content of a delta segment: the rows that are new or changed since this was last called."""
-        return self._pack({name: store.changed() for name, store in self.joiner.stores().items()})
+        """Return the content of a delta segment: what is new, changed or forgotten since this was last called."""
+        changed = self._pack({name: store.changed() for name, store in self.joiner.stores().items()})
+        return changed | {"gone": self._forgetter.gone()}
 
     def rows(self, buckets: range) -> dict[str, Any]:
         """Return the content of a base segment: all rows whose keys lie in consecutive buckets."""
@@ -103,11 +110,13 @@ class Intake:
     def restore(self, head: Mapping[str, Any], segments: Sequence[Segment], swept: int) -> None:
         """Replace everything; `swept` is the sequence of the last segment written before the last sweep."""
         self.archive = Archive()
+        shape = self._catalog.shape
         counted = [replace(segment, content=self._counted(segment.content)) for segment in segments]
-        rows, sequences = assemble(counted, self._catalog.groups, self.archive, self._catalog.shape.exposures)
+        rows, sequences = assemble(counted, self._catalog.groups, self.archive, shape.exposures, owned=shape.owned)
         rows["predictions"] = self._shared(rows["predictions"])
         self.joiner.restore(head["joiner"], rows, {name: of <= swept for name, of in sequences.items()})
         self.tally = Counter(head["tally"])
+        self._forgetter.restore(head.get("orders", ()))  # state of an earlier version has none
 
     def _counted(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
         """Content of a segment with the places of units, or without, as is declared now: nobody's where none were."""
@@ -151,6 +160,7 @@ class Intake:
         chosen, known = self._fresh(self.joiner.predictions, ids["key"], ids["target"], "duplicate_predictions")
         shape = self._catalog.shape
         ids = ids | {"unit": units_of(batch.table, ids["key"])} if shape.of_units else ids
+        ids = ids | self._owners_of(batch)
         rows = flatten_predictions(batch.table, ids, chosen, self._catalog.groups, shape)
         traffic = {name: rows[name] for name in ("cohort", "time", "weight", "id")}
         traffic["latency"] = from_arrow(batch.table["latency_ms"].fill_null(np.nan))[chosen]
@@ -178,7 +188,7 @@ class Intake:
         return Joined(batch, chosen, rows["key"], {"label": changes}, rows["id"])
 
     def _feedback(self, batch: Batch, ids: Columns) -> Joined:
-        rows = flatten_feedback(batch.table, ids)
+        rows = flatten_feedback(batch.table, ids) | self._owners_of(batch)
         chosen, _ = self._fresh(self.joiner.feedback, rows["key"], rows["id"], "duplicate_feedback")
         rows = take(rows, chosen)
         if not len(chosen):
@@ -186,6 +196,11 @@ class Intake:
         changes = self.joiner.match_feedback(rows)
         self._hold(self.joiner.feedback, batch, rows, chosen)
         return Joined(batch, chosen, rows["key"], {"feedback": changes}, rows["id"])
+
+    def _owners_of(self, batch: Batch) -> Columns:
+        """Whose the events of a batch are, as a column, where that is known."""
+        owners = self._catalog.owners
+        return {} if owners is None else {"owner": owners.of(batch.table["unit_id"])}
 
     def _summaries(self, batch: Batch) -> Joined:
         key, identity = hash_twice(batch.table["summary_id"])

@@ -71,7 +71,7 @@ class Joiner:
         self._held, self._dated = frozenset(shape.dtypes()), shape.dated
         self.predictions = Runs(shape.dtypes())
         self.outcomes = Runs(OUTCOME)
-        self.feedback = Runs(FEEDBACK)
+        self.feedback = Runs(FEEDBACK | shape.owner())
         self.summaries = Runs(SUMMARY)
         self.tally: Counter[str] = Counter()
         self._disorder = disorder

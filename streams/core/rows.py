@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,6 +28,15 @@ _TYPES = {
     "kind": pa.string(),
     "revision": pa.int64(),
     "unit_id": pa.string(),
+}
+_FORGOTTEN = {
+    "order_name": pa.string(),
+    "source": pa.string(),
+    "kind": pa.string(),
+    "asked": pa.int64(),
+    "removed": pa.uint64(),
+    "remaining": pa.uint64(),
+    "revision": pa.uint64(),
 }
 
 
@@ -86,6 +96,13 @@ def orphan_rows(texts: pa.Table, late: Mask) -> pa.Table:
     columns |= {"request_id": request, "event_time": texts["event_time"].cast(_TIME)}
     columns |= {"reason": reason, "unit_id": columns.get("unit_id", pa.nulls(len(texts), pa.string()))}
     return pa.table({name: columns[name] for name in ("source", "position", "type", "reason", *_RECORD)})
+
+
+def forgotten_rows(answers: Sequence[dict[str, Any]], revision: int) -> pa.Table:
+    """Return rows of the `forgotten` table, which are given as plain data, with times in us."""
+    rows = [answer | {"revision": revision} for answer in answers]
+    columns = {name: pa.array([row[name] for row in rows], kind) for name, kind in _FORGOTTEN.items()}
+    return pa.table(columns | {"asked": columns["asked"].cast(_TIME)})
 
 
 def intake_row(partition: int, counts: Mapping[str, int], watermark: int | None, revision: int) -> pa.Table:

@@ -62,19 +62,31 @@ def pack(rows: Rows, groups: Groups, archive: Archive, exposures: Exposures | No
 
 
 def assemble(
-    segments: Sequence[Segment], groups: Groups, archive: Archive, exposures: Exposures | None = None
+    segments: Sequence[Segment],
+    groups: Groups,
+    archive: Archive,
+    exposures: Exposures | None = None,
+    *,
+    owned: bool = False,
 ) -> tuple[Rows, dict[str, Ints]]:
     """
-    Put segments together: of each row what was written last.
+    Put segments together: of each row what was written last, without those that a later segment says are gone.
+
+    Where rows are `owned`, those that were written without an owner have none.
 
     Returns the rows of each store (those of the join), and the sequence that each comes from.
     Texts go into the archive, cohorts into the registry.
     """
-    unpacked = [_unpack(segment.content, groups, archive, exposures) for segment in segments]
+    unpacked = [_unpack(segment.content, groups, archive, exposures, owned) for segment in segments]
     rows: Rows = {}
     sequences: dict[str, Ints] = {}
     for store in ("predictions", *_EVENTS, "summaries"):
-        rows[store], sequences[store] = together(segments, [content[store] for content in unpacked])
+        newest, of = together(segments, [content[store] for content in unpacked])
+        held = ~_gone(store, newest, of, segments)
+        rows[store], sequences[store] = take(newest, held), of[held]
+        if store in _EVENTS:  # texts of rows that are not held: none may be kept of who was forgotten
+            refs = np.concatenate([np.empty(0, np.int64), *(content[store]["ref"] for content in unpacked)])
+            archive.erase(np.setdiff1d(refs[refs >= 0], rows[store]["ref"]))
     return rows, sequences
 
 
@@ -87,13 +99,15 @@ def together(segments: Sequence[Segment], rows: Sequence[Columns]) -> tuple[Colu
     return _newest(concat(_placed(segment, some, bases) for segment, some in zip(segments, rows, strict=True)))
 
 
-def _unpack(content: Mapping[str, Any], groups: Groups, archive: Archive, exposures: Exposures | None) -> Rows:
+def _unpack(
+    content: Mapping[str, Any], groups: Groups, archive: Archive, exposures: Exposures | None, owned: bool
+) -> Rows:
     here = adopted(groups, content["cohorts"])
-    predictions = _exposed(content["predictions"], content.get("arms"), exposures)
+    predictions = _owned(_exposed(content["predictions"], content.get("arms"), exposures), owned=owned)
     rows: Rows = {"predictions": predictions | {"cohort": here[predictions["cohort"]].astype(np.int32)}}
     rows["summaries"] = content.get("summaries", empty(SUMMARY))  # a release without them wrote none
     for store in _EVENTS:
-        events = dict(content[store])
+        events = _owned(dict(content[store]), owned=owned and store == "feedback")
         events["ref"] = np.full(length(events), -1, np.int64)
         texts: pa.Table = content[f"{store} texts"]
         if len(texts):
@@ -111,6 +125,26 @@ def _exposed(predictions: Columns, layout: Mapping[str, Any] | None, exposures: 
         rows = length(predictions)
         return predictions | {"arms": np.zeros(rows, np.uint64), "bucket": np.zeros(rows, np.uint8)}
     return predictions | {"arms": exposures.adopt(predictions["arms"], layout)}
+
+
+def _owned(rows: Columns, *, owned: bool) -> Columns:
+    """Rows with their owners as far as these are to be known now: nobody where they were written without."""
+    if owned:
+        return {"owner": np.zeros(length(rows), np.uint64)} | rows
+    return {name: column for name, column in rows.items() if name != "owner"}
+
+
+def _gone(store: str, rows: Columns, sequences: Ints, segments: Sequence[Segment]) -> Mask:
+    """Mask of the rows that a segment after the one they come from says are gone; these are few."""
+    gone: Mask = np.zeros(length(rows), np.bool_)
+    for segment in segments:
+        said = segment.content.get("gone", {}).get(store)
+        if said is not None:
+            older = np.flatnonzero((sequences < segment.sequence) & np.isin(rows[KEY], said[KEY]))
+            pairs = set(zip(said[KEY].tolist(), said["id"].tolist(), strict=True))
+            here = zip(rows[KEY][older].tolist(), rows["id"][older].tolist(), strict=True)
+            gone[older] |= np.fromiter((pair in pairs for pair in here), np.bool_, len(older))
+    return gone
 
 
 def _may_be_orphans(events: Columns) -> Mask:

@@ -119,7 +119,7 @@ async def _emit(
     *,
     end: bool,
 ) -> EmitReport:
-    partitions = await _partitions(kafka, environ, patience)
+    partitions = await input_partitions(kafka, environ, patience)
     registry = SchemaRegistry.load(default_schema_dir())
     report = EmitReport({f"{kafka.prefix}.{topic}": 0 for topic in INPUTS})
     options = {"acks": "all", "enable_idempotence": True, "compression_type": "zstd", "max_batch_size": BATCH_BYTES}
@@ -150,8 +150,8 @@ async def _end_inputs(producer: AIOKafkaProducer, prefix: str, partitions: int, 
     await asyncio.gather(*sent)
 
 
-async def _partitions(kafka: KafkaConfig, environ: Mapping[str, str], patience: float) -> int:
-    """Return how many partitions the topics have; they must be there, and have equally many."""
+async def input_partitions(kafka: KafkaConfig, environ: Mapping[str, str], patience: float) -> int:
+    """Return how many partitions each input has; they must be there, and have equally many. Raises `UsageError`."""
     names = [f"{kafka.prefix}.{topic}" for topic in INPUTS]
     want = [topic for topic in wanted(kafka) if topic.name in names]
     async with administrating(kafka, environ, patience) as admin:

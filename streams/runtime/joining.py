@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from streams.codecs.order import FORGET_HEADER, read_order
 from streams.codecs.registry import SchemaRegistry
 from streams.codecs.wire import END_HEADER, decode_datums
 from streams.config.models import Config
 from streams.core.catalog import Catalog
+from streams.core.forget import KINDS, Order
 from streams.core.measures import Measures
-from streams.core.rows import intake_row
+from streams.core.rows import forgotten_rows, intake_row
 from streams.core.segment import BUCKETS, Segment
 from streams.core.summary import Sums, by_shard, parted, size_of
 from streams.core.watermark import NEVER
@@ -40,6 +42,7 @@ _BASE_SHARE = 2  # bytes of base that are written for each byte of deltas, so th
 _MOST_COPIES = 1.5  # how much more than the rows that are held the segments may hold, before bases are written
 _MOST_FREE = 256 << 20  # bytes that the allocator may keep: more than what a block and a capture take and let go of
 _MOST_PACKED = 3  # records' sizes that sums may have before they are packed, to a third: brokers take 4 as they are
+_ANEW_BYTES = 4 << 20  # of base, for each capture, while everything is written anew since somebody was forgotten
 _COUNTED_ROWS = 1_000  # of a delta, from which it is seen how many bytes a row takes
 
 
@@ -64,13 +67,14 @@ class Message:
 
 @dataclass(frozen=True)
 class Capture:
-    """What is to be written, and what may follow once it is."""
+    """What is to be written, and what may follow once it is; `forgotten` are rows of that table, None without any."""
 
     new: Mapping[str, bytes]
     kept: Sequence[str]
     state: Mapping[str, Any]
     messages: Sequence[Message]
     offsets: Mapping[str, int]
+    forgotten: pa.Table | None = None
 
 
 @dataclass
@@ -101,6 +105,9 @@ class Joining:
         self._swept, self._sweeps = -1, 0
         self._pieces: list[Piece] = []
         self._next_bucket = 0
+        # Buckets that may have old pieces with rows of somebody who was forgotten; one more to delete the last piece.
+        self._to_write_anew = 0
+        self._answers: list[dict[str, Any]] = []  # to orders, since the last capture
         self._row_bytes = 0.0  # until it is known, everything is taken for old
         self._saved: object = None
 
@@ -109,19 +116,36 @@ class Joining:
     def take(self, topic: str, records: Records) -> Rows:
         """Take a block of one topic; what was read before is passed over."""
         for part in records.since(self.positions[topic]).parts():
-            latest = self._ended_at(part)
+            latest, order = self._ended_at(part), self._asked(part)
             if latest is not None:
                 yield from self._end(topic, latest)
+            elif order is not None:
+                self._forget(topic, order, part)
             else:
                 yield from self._process(topic, part)
             self.positions[topic] = part.next
 
     def _ended_at(self, records: Records) -> int | None:
         """Event time at which a record says that its input ended; None if it does not, or names none that can be."""
-        said = dict(records.headers.get(int(records.offsets[0]), ())).get(END_HEADER)
+        said = _headers_of(records).get(END_HEADER)
         if said is None or not _TIME_IN_HEADER.fullmatch(said):
             return None
         return int(said) if int(said) <= records.timestamp * 1_000 + self.config.max_future else None
+
+    @staticmethod
+    def _asked(records: Records) -> Order | None:
+        """Whom a record asks to forget; None if it does not, or cannot be read."""
+        said = _headers_of(records).get(FORGET_HEADER)
+        return None if said is None else read_order(said)
+
+    def _forget(self, topic: str, order: Order, records: Records) -> None:
+        """Take out what waits, and note how much: for the table `forgotten`, once a checkpoint says that it is so."""
+        found = self.upstream.forget(order, topic.rpartition(".")[2])
+        if any(found.removed.values()):
+            self._to_write_anew = BUCKETS + 1
+        asked = {"order_name": order.name, "source": self._source(topic), "asked": records.timestamp * 1_000}
+        counts = [{"kind": kind, "removed": found.removed[kind], "remaining": found.remaining[kind]} for kind in KINDS]
+        self._answers += [asked | count for count in counts]
 
     def _process(self, topic: str, records: Records) -> Rows:
         block = decode_datums(records.values, self._source(topic), records.offsets, self.registry)
@@ -155,8 +179,13 @@ class Joining:
     def accounts(self) -> pa.Table:
         """Return what became of this partition's events, as a row of the table `intake`."""
         watermark = self.upstream.watermarks.value()
-        revision = (self.checkpoints.claim.epoch << 40) + self._sequence
-        return intake_row(self.partition, self.upstream.counts(), watermark if watermark > NEVER else None, revision)
+        return intake_row(
+            self.partition, self.upstream.counts(), watermark if watermark > NEVER else None, self._revision
+        )
+
+    @property
+    def _revision(self) -> int:
+        return (self.checkpoints.claim.epoch << 40) + self._sequence
 
     # Captures.
 
@@ -164,7 +193,7 @@ class Joining:
         """Return what is to be saved now; None if nothing has changed since the capture before."""
         marks = self.upstream.watermarks
         now = (tuple(self.positions.values()), marks.value(), sorted(marks.idle))
-        if now == self._saved:
+        if now == self._saved and not self._to_write_anew:
             return None
         self._saved = now
         self._note_sweep()
@@ -176,7 +205,10 @@ class Joining:
         blobs |= {key: message.data for key, message in outbox.items()}
         kept = [piece.key for piece in self._pieces if piece.key not in blobs]
         shards = [[key, message.shard] for key, message in outbox.items()]
-        return Capture(blobs, kept, self._state(shards), messages, dict(self.positions))
+        state = self._state(shards)
+        forgotten = forgotten_rows(self._answers, self._revision) if self._answers else None
+        self._answers = []
+        return Capture(blobs, kept, state, messages, dict(self.positions), forgotten)
 
     def _note_sweep(self) -> None:
         """Segments up to the last one may hold rows that a sweep has let go of since."""
@@ -191,10 +223,14 @@ class Joining:
         if rows >= _COUNTED_ROWS:
             self._row_bytes = len(delta) / rows
         pieces = {self._piece(range(0), delta): delta}
-        if self._has_much_that_is_old():
-            buckets = self._next_buckets(_BASE_SHARE * len(delta))
+        if self._to_write_anew > 1 or self._has_much_that_is_old():
+            least = _ANEW_BYTES if self._to_write_anew > 1 else 0
+            buckets = self._next_buckets(max(least, _BASE_SHARE * len(delta)))
             base = encode(self.upstream.rows(buckets))
             pieces[self._piece(buckets, base)] = base
+            self._to_write_anew = max(1, self._to_write_anew - len(buckets)) if self._to_write_anew else 0
+        elif self._to_write_anew:  # writing deletes what the checkpoint before needed last
+            self._to_write_anew = 0
         self._pieces = list(_needed([*self._pieces, *pieces]))
         return {piece.key: data for piece, data in pieces.items() if piece in self._pieces}
 
@@ -258,6 +294,8 @@ class Joining:
             "swept": self._swept,
             "pieces": pieces,
             "next_bucket": self._next_bucket,
+            "to_write_anew": self._to_write_anew,
+            "answers": self._answers,
             "outbox": outbox,
             "numbers": [[shard, number] for shard, number in self._numbers.items()],
         }
@@ -268,12 +306,19 @@ class Joining:
         self._sequence, self._swept, self._next_bucket = state["sequence"], state["swept"], state["next_bucket"]
         self._pieces = [Piece(*row) for row in state["pieces"]]
         self._numbers = dict(state["numbers"])
+        # The store may not have the last answers: the first capture has them again. Earlier versions had none.
+        self._to_write_anew, self._answers = state.get("to_write_anew", 0), list(state.get("answers", ()))
         segments = [
             Segment(p.sequence, range(p.first, p.stop), decode(blobs[p.key], f"segment {p.key}")) for p in self._pieces
         ]
         self.upstream.restore(state["head"], segments, self._swept)
         self._sweeps = self.upstream.sweeps
         return [Message(shard, blobs[key]) for key, shard in state["outbox"]]
+
+
+def _headers_of(records: Records) -> dict[str, bytes | None]:
+    """Headers of a record that stands alone, which those without a value do."""
+    return dict(records.headers.get(int(records.offsets[0]), ()))
 
 
 def _needed(pieces: Sequence[Piece]) -> Iterator[Piece]:

@@ -332,6 +332,9 @@ class Worker:
         if captured is not None:
             await part.joining.save(captured)
             part.outbox, part.saved_at = list(captured.messages), self._clock()
+            if captured.forgotten is not None:  # not before: what the answer counts as gone may not come back
+                self.writer.add("forgotten", captured.forgotten)
+                await self.writer.flush()
             await self._send(part)
             await self._commit(part, captured.offsets)
 

@@ -76,3 +76,14 @@ def test_a_restored_archive_knows_its_references() -> None:
     more = copy.keep(table("c"), 6)
 
     assert fetched(copy, np.concatenate([more, refs])) == ["c", "a", "b"]
+
+
+def test_erased_texts_are_gone_and_the_others_stay() -> None:
+    """Of several tables the named records are null from then on; other references lead where they led."""
+    archive = Archive()
+    first, second = archive.keep(table("a", "b", "c"), 0), archive.keep(table("d"), 0)
+    archive.erase(ints([int(first[1]), int(second[0])]))
+
+    assert archive.fetch(np.concatenate([first, second]))["id"].to_pylist() == ["a", None, "c", None]
+    texts = archive.snapshot()["0"][0]["id"].combine_chunks()
+    assert b"b" not in texts.buffers()[2].to_pybytes()

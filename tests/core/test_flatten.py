@@ -238,6 +238,14 @@ def test_a_waiting_prediction_takes_few_bytes() -> None:
     assert sum(column.nbytes for column in rows.values()) == 2 * 62
 
 
+def test_a_prediction_that_can_be_forgotten_takes_eight_bytes_more() -> None:
+    """Its owner is one word; where no secret is declared there is none."""
+    owned = Shape(frozenset({"none"}), owned=True).dtypes()
+
+    assert owned == Shape(frozenset({"none"})).dtypes() | {"owner": np.uint64}
+    assert Catalog(make_config({"m": {"task": "none"}})).shape.owned is False
+
+
 @pytest.mark.parametrize(
     ("task", "columns"),
     [

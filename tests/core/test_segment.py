@@ -234,3 +234,25 @@ def test_a_swept_row_does_not_come_back_from_a_later_base() -> None:
 
     assert sequences.max() == desk.sequence
     assert read_back(desk) == expected(desk)
+
+
+def test_what_is_gone_does_not_come_back_unless_it_was_written_since() -> None:
+    """A row that a later segment says is gone is not there; one of the same key and id that is written with it is."""
+    groups, archive = Groups(PLANS), Archive()
+    groups.cohort("m", "1", {"city": "a"}, 0)
+
+    def segment(sequence: int, ids: list[int], gone: list[int], buckets: range = range(0)) -> Segment:
+        rows = {name: empty(dtypes) for name, dtypes in STORES.items()} | {"summaries": empty(SUMMARY)}
+        some = {column: np.zeros(len(ids), kind) for column, kind in PREDICTION.items()}
+        rows["predictions"] = some | {"id": np.array(ids, np.uint64), "value": np.full(len(ids), float(sequence))}
+        said = {"key": np.zeros(len(gone), np.uint64), "id": np.array(gone, np.uint64)}
+        return Segment(sequence, buckets, pack(rows, groups, archive) | {"gone": {"predictions": said} if gone else {}})
+
+    def left(*segments: Segment) -> list[tuple[int, float]]:
+        rows, _ = assemble(segments, groups, archive)
+        return list(zip(rows["predictions"]["id"].tolist(), rows["predictions"]["value"].tolist(), strict=True))
+
+    first, second = segment(1, [1, 2, 3, 4], []), segment(2, [4], [2, 4])
+    assert left(first, second) == [(1, 1.0), (3, 1.0), (4, 2.0)]
+    assert left(second, first, segment(3, [2], [])) == [(1, 1.0), (2, 3.0), (3, 1.0), (4, 2.0)]
+    assert left(first, second, segment(2, [1, 3, 4], [], EVERY_BUCKET)) == [(1, 2.0), (3, 2.0), (4, 2.0)]

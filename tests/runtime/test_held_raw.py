@@ -6,10 +6,14 @@ import asyncio
 import json
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from streams.config import parse_config
 from streams.core import join
+from streams.core.forget import Order
+from streams.core.ids import hash_twice
 from streams.runtime import joining as module
 from streams.runtime.joining import Joining
 from streams.runtime.topics import CHECKPOINTS
@@ -144,9 +148,10 @@ def test_what_is_forgotten_is_gone() -> None:
             bench.emit(right(number, 0))
         bench.read(joining)
         await bench.save(joining)
-        held = joining.upstream.stores()["raw held of m"].snapshot()
-        gone = held["key"][:5]
-        assert joining.upstream.forget(gone) == 5
+        key, check = hash_twice(pa.array([f"r{number}" for number in range(5)]))
+        order = Order("order", np.empty(0, np.uint64), {"key": key, "check": check})
+        found = joining.upstream.forget(order, "predictions")
+        assert (found.removed["samples"], found.remaining["samples"]) == (5, 0)
         bench.emit(right(100, 0.1))
         bench.read(joining)
         await bench.save(joining)

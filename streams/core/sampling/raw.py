@@ -8,7 +8,7 @@ only fall. What is `gone` for another reason stays as a row that says so, until 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,10 @@ HELD = _ROW | {"hour": np.int64, "landed": np.float64}
 
 EARLY = _ROW | {"time": np.int64}
 """Outcomes and feedback that wait for their prediction."""
+
+
+Whose = Callable[[Sequence[Mapping[str, Any]]], Mask]
+"""Says which of some rows, as the table `samples` has them, are somebody's."""
 
 
 class RawRows:
@@ -70,12 +74,10 @@ class RawRows:
         if self.texts.has_much_that_is_old(len(self.runs)):
             self.texts.retain(self.runs.snapshot()["ref"])
 
-    def forget(self, keys: Hashes, ids: Hashes | None) -> int:
-        """Have the rows of these requests gone, or of these events only, with their texts; return how many."""
-        query, at = self.runs.find(keys)
-        found = self.runs.take(at, ("id", "of", "gone") if "of" in self.dtypes else ("id", "gone"))
-        mine = ~found["gone"] if ids is None else ~found["gone"] & (found.get("of", found["id"]) == ids[query])
-        at = np.unique(at[mine])
+    def forget(self, mine: Whose) -> int:
+        """Have rows gone, with their texts, of which `mine` says so; return how many."""
+        at = np.flatnonzero(self.runs.where(lambda rows: ~rows["gone"]))
+        at = at[mine(self.texts.fetch(self.runs.gather("ref", at)).to_pylist())]
         self.leave(at)
         rows = self.runs.snapshot()
         self.texts.retain(rows["ref"][~rows["gone"]])

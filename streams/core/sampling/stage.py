@@ -20,13 +20,13 @@ from streams.config.sampling import plan_of
 from streams.core.assertion.events import Events
 from streams.core.block import Batch
 from streams.core.catalog import Catalog
-from streams.core.columns import Columns, Floats, Hashes, Ints, from_arrow, length, take
+from streams.core.columns import Columns, Floats, Ints, from_arrow, length, take
 from streams.core.runs import Runs
 from streams.core.sample import sample_rows
 from streams.core.sampling.early import EarlyRows
 from streams.core.sampling.holding import CLAIM, Holding
 from streams.core.sampling.plan import Sampler
-from streams.core.sampling.raw import RawRows, scaled
+from streams.core.sampling.raw import RawRows, Whose, scaled
 from streams.core.sampling.shown import Pairs, of_events
 from streams.core.sampling.state import pack, unpack
 from streams.core.sampling.uniform import kept, uniforms
@@ -138,13 +138,9 @@ class Sampling:
             uniform = uniforms(orphans["key"], self._salt)
             yield from _kept({"uniform": uniform, "share": np.full(len(uniform), self._base)}, make)
 
-    def forget(self, keys: Hashes, ids: Hashes | None = None) -> int:
-        """
-        Let go of raw rows that wait: those of these requests or, with `ids`, of these events of them only.
-
-        Both are hashes as `identify` gives them, `key` and of predictions `target`. Returns how many rows there were.
-        """
-        return sum(raw.forget(keys, ids) for raw in self._raw().values())
+    def forget(self, mine: Whose) -> int:
+        """Let go of raw rows that wait, of which `mine` says so; returns how many there were."""
+        return sum(raw.forget(mine) for raw in self._raw().values())
 
     @property
     def let_go(self) -> int:

@@ -83,6 +83,11 @@ def forget(store: Store, unit: str, pseudonyms: Pseudonyms | None, requests: Ite
     return [Forgotten(table, count, _count(store, table, names, asked)) for table, count in before.items()]
 
 
+def requests_of(store: Store, unit: str, pseudonyms: Pseudonyms | None) -> set[str]:
+    """Return the requests that the store knows as a unit's. Raises as `forget` does."""
+    return _requests(store, _names(store, unit, pseudonyms))
+
+
 def _names(store: Store, unit: str, pseudonyms: Pseudonyms | None) -> list[str]:
     """Return all names of the unit: its own, and its pseudonym in each period that the store has rows of."""
     if pseudonyms is None:

@@ -1,5 +1,5 @@
 """
-The columns of the twelve tables, as Arrow schemas: what the pipeline hands to the store.
+The columns of the thirteen tables, as Arrow schemas: what the pipeline hands to the store.
 
 The tables themselves are declared in `migrations/`; names and order agree. A column that may hold
 nulls is one where "not known" is an answer: a metric that the events do not define, a field that an event lacked.
@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Made = Literal["windows", "slices", "samples", "rejected", "orphans", "intake", "verdicts", "signals", "alerts"]
-TableName = Made | Literal["deliveries", "silences", "acknowledgements"]
-"""Tables that the pipeline writes, and people: what of alerts was delivered, and what was said of them."""
+TableName = Made | Literal["forgotten", "deliveries", "silences", "acknowledgements"]
+"""Tables that the pipeline writes, workers that forget a unit, and people: what of alerts was delivered, or said."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXT = pa.string()
@@ -113,6 +113,15 @@ _INTAKE = _schema(
     partition=pa.int64(),
     counts=pa.map_(pa.string(), pa.uint64()),
     watermark=_TIME,
+    revision=pa.uint64(),
+)
+_FORGOTTEN = _schema(
+    order_name=_TEXT,
+    source=_TEXT,
+    kind=_TEXT,
+    asked=_TIME,
+    removed=pa.uint64(),
+    remaining=pa.uint64(),
     revision=pa.uint64(),
 )
 _VERDICTS = _schema(
@@ -274,6 +283,7 @@ SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
         "rejected": _REJECTED,
         "orphans": _ORPHANS,
         "intake": _INTAKE,
+        "forgotten": _FORGOTTEN,
         "verdicts": _VERDICTS,
         "signals": _SIGNALS,
         "alerts": _ALERTS,
@@ -291,6 +301,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rejected": ("source", "position"),
         "orphans": ("source", "position"),
         "intake": ("partition",),
+        "forgotten": ("order_name", "source", "kind"),
         "verdicts": ("model", "experiment", "metric", "arm", "tick"),
         "signals": ("model", "watch", "kind", "slice_id", "tick"),
         "alerts": ("dedup_key", "sequence"),

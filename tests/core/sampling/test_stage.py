@@ -12,7 +12,7 @@ from streams.config import Config
 from streams.pipeline import Pipeline
 from streams.runtime.snapshot import load, save
 from tests.core.making import make_config, prediction
-from tests.driving import drive
+from tests.driving import block_of, drive
 from tests.streams_strategy import Delivery, Event, Part
 
 HOUR = 3_600_000_000
@@ -167,3 +167,14 @@ def test_a_reservoir_fills_up() -> None:
 
     counts = [hours.count(hour) for hour in range(4)]
     assert all(13 <= count <= 15 for count in counts)  # events of one request have one number, and share their fate
+
+
+def test_what_comes_before_any_prediction_lands_or_not_by_its_request() -> None:
+    """An outcome that is the very first event is of no model that is known: it does not wait for a budget."""
+    first: Event = {"type": "outcome", "request_id": "r", "event_time": START, "label": "1"}
+    pipeline = Pipeline(declared(rate=1.0, budget={"events_per_hour": 10}))
+    pipeline.open("a")
+    rows = [rows for table, rows in pipeline.process(block_of("a", [first]), START + HOUR) if table == "samples"]
+
+    assert sum(len(each) for each in rows) in (0, 1)
+    assert pipeline.counts()["outcomes"] == 1

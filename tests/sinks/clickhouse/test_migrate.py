@@ -10,7 +10,7 @@ from streams.sinks.clickhouse.store import Store, open_store
 
 ALL = [
     *("001_tables", "002_quality", "003_intake", "004_verdicts", "005_alerts", "006_alert_calls"),
-    *("007_corrections", "008_privacy", "009_units", "011_samples"),
+    *("007_corrections", "008_privacy", "009_units", "010_forgotten", "011_samples"),
 ]
 
 

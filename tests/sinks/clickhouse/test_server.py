@@ -16,7 +16,7 @@ from tests.sinks.filled import months, records, window_row, windows
 
 ALL = [
     *("001_tables", "002_quality", "003_intake", "004_verdicts", "005_alerts", "006_alert_calls"),
-    *("007_corrections", "008_privacy", "009_units", "011_samples"),
+    *("007_corrections", "008_privacy", "009_units", "010_forgotten", "011_samples"),
 ]
 
 
