@@ -50,6 +50,7 @@ _DUPLICATES = ("duplicate_predictions", "duplicate_outcomes", "duplicate_feedbac
 _PREDICTED = ("prediction", "summary")  # events that are there as long as something predicts
 _FORGOTTEN = ("forgotten_predictions", "forgotten_outcomes", "forgotten_feedback")
 _CHANGES_A_CELL = 4  # windows are looked through for final ones when this many changes have come for each cell
+_TICKS_AT_ONCE = 100  # of any models, whose findings become rows together: a table costs more than its rows
 
 
 class Upstream:
@@ -248,12 +249,15 @@ class Downstream:
                 self._watchmen[look.model].mark(Marker(look.tick, f"decision of experiment {look.experiment}"))
 
     def _detect(self, watermark: int, recorded: int, revision: int) -> Rows:
-        for tick in self.measures.watched.take(watermark, recorded):
-            told = self._watchmen[tick.model].step(tick)
-            if told.findings:
-                yield "signals", signal_rows(told.findings, revision)
-            if told.notices:
-                yield "alerts", alert_rows(told.notices, revision)
+        ticks = self.measures.watched.take(watermark, recorded)
+        for first in range(0, len(ticks), _TICKS_AT_ONCE):
+            told = [self._watchmen[tick.model].step(tick) for tick in ticks[first : first + _TICKS_AT_ONCE]]
+            findings = [finding for one in told for finding in one.findings]
+            notices = [notice for one in told for notice in one.notices]
+            if findings:
+                yield "signals", signal_rows(findings, revision)
+            if notices:
+                yield "alerts", alert_rows(notices, revision)
 
     def awaited(self) -> dict[str, ReferenceFiles]:
         """Return reference files, by model, whose ticks have to be handed over (`learn`) before anything is shown."""
