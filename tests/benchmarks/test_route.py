@@ -1,4 +1,4 @@
-"""benchmarks/route: alerts come when they should, and are timed from their proof."""
+"""benchmarks/route: alerts come when they should, are timed from their proof, and the document has the numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from benchmarks.canaries import A_TICK, LABEL_SECONDS, LAST_TICKS, ROUNDS, WARM_TICKS, CanaryProducer, Plan, configured
+from benchmarks.document import ROUTE, route, route_run
 from benchmarks.latency import Curve
 from benchmarks.machine import Machine
-from benchmarks.route import CONFIG, Arrival, Delays, Receiver, Run, delays, proof
+from benchmarks.route import CONFIG, RESULTS, Arrival, Delays, Receiver, Run, delays, proof
 from streams.config import parse_config
 
 SECOND = 1_000_000
@@ -140,3 +141,14 @@ def test_others_are_what_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     machine.ours = 10.0
 
     assert machine.others() == (9.0 - 3.0) / 10.0 / 2
+
+
+def test_the_document_tells_every_part() -> None:
+    """The table has a row for each part as it was measured, and the line what has to be known of the run."""
+    found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    rows = route(found).splitlines()
+
+    assert len(rows) == 2 + len(ROUTE)
+    assert rows[-1].endswith(" | ".join(f"{found['all'][key]:.2f}" for key in ("p50", "p99", "max")) + " |")
+    assert f"{found['notices']:,} notices" in route_run(found)
+    assert found["rate"] == 20_000.0
