@@ -210,7 +210,7 @@ def run(rate: float, seconds: float) -> dict[str, Any]:
         "rate": rate,
         "seconds": seconds,
         "events_a_second": sent / plan.seconds,
-        "others": seen.others,
+        "others": max(seen.others, 0.0),
         "notices": len(seen.arrived),
         "repeated": receiver.repeated,
         **delays(seen, base.disorder).table(),
