@@ -111,27 +111,26 @@ class Intake:
         """Replace everything; `swept` is the sequence of the last segment written before the last sweep."""
         self.archive = Archive()
         shape = self._catalog.shape
-        counted = [replace(segment, content=self._counted(segment.content)) for segment in segments]
-        rows, sequences = assemble(counted, self._catalog.groups, self.archive, shape.exposures, owned=shape.owned)
-        rows["predictions"] = self._shared(rows["predictions"])
+        declared = [replace(segment, content=self._declared(segment.content)) for segment in segments]
+        rows, sequences = assemble(declared, self._catalog.groups, self.archive, shape.exposures, owned=shape.owned)
         self.joiner.restore(head["joiner"], rows, {name: of <= swept for name, of in sequences.items()})
         self.tally = Counter(head["tally"])
         self._forgetter.restore(head.get("orders", ()))  # state of an earlier version has none
 
-    def _counted(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Content of a segment with the places of units, or without, as is declared now: nobody's where none were."""
-        predictions = {name: column for name, column in content["predictions"].items() if name != "place"}
-        if self._catalog.shape.counted:
-            nobody = np.full(length(predictions), NOBODY, np.int16)
-            predictions |= {"place": content["predictions"].get("place", nobody)}
-        return {**content, "predictions": predictions}
+    def _declared(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        """
+        Content of a segment with what is declared now, and nothing else: places of units, and shares.
 
-    def _shared(self, predictions: Columns) -> Columns:
-        """Predictions with the shares of what is sampled now: that of all where none was decided on."""
-        if not self._catalog.shape.sampled:
-            return {name: column for name, column in predictions.items() if name != "share"}
-        unknown = np.full(length(predictions), self._catalog.config.samples, np.float32)
-        return {"share": unknown} | predictions
+        Where there were none the place is nobody's, and the share that of all.
+        """
+        shape, known = self._catalog.shape, content["predictions"]
+        predictions = {name: column for name, column in known.items() if name not in ("place", "share")}
+        rows = length(predictions)
+        if shape.counted:
+            predictions["place"] = known.get("place", np.full(rows, NOBODY, np.int16))
+        if shape.sampled:
+            predictions["share"] = known.get("share", np.full(rows, self._catalog.config.samples, np.float32))
+        return {**content, "predictions": predictions}
 
     def _pack(self, rows: Rows) -> dict[str, Any]:
         return pack(rows, self._catalog.groups, self.archive, self._catalog.shape.exposures)

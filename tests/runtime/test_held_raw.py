@@ -167,5 +167,26 @@ def test_what_is_forgotten_is_gone() -> None:
     asyncio.run(run())
 
 
+def test_policies_come_and_go() -> None:
+    """Whatever is declared between one restart and the next, predictions of all times find their labels."""
+
+    async def run() -> None:
+        bench = bench_of("held")
+        sampled, plain = bench.config, parse_config(CONFIG + "samples: 0.5\n", "test")
+        joining, _ = await bench.joining()
+        for number, config in enumerate((sampled, plain, plain, sampled, sampled, plain)):
+            bench.config = config
+            joining, _ = await bench.joining()
+            bench.emit(*(right(each, 0) for each in range(5 * number, 5 * number + 5)))
+            bench.read(joining)
+            await bench.save(joining)
+        bench.emit(*(wrong(number) for number in range(30)))
+        bench.read(joining)
+
+        assert joining.upstream.counts()["joined"] == 30
+
+    asyncio.run(run())
+
+
 def wrong(number: int) -> Event:
     return {"type": "outcome", "request_id": f"r{number}", "event_time": at(1), "label": "0", "revision": 5}
