@@ -72,7 +72,7 @@ def test_the_examples_are_configurations() -> None:
     examples = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
     watched = [watchman.watchmen(Catalog(parse_config(one, "docs/detection.md"))).keys() for one in examples]
-    assert watched == [{"fraud"}, {"oven"}, {"fraud"}, {"fraud"}]
+    assert watched == [{"fraud"}, {"oven"}, {"fraud"}, {"fraud"}, {"fraud"}]
 
 
 def test_keys_of_detectors_are_those_of_the_code() -> None:

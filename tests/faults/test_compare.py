@@ -13,7 +13,7 @@ from streams.sinks.clickhouse.rows import SCHEMAS, empty
 from tests.faults.compare import TABLES, Query, differences
 from tests.sinks.filled import alert_row, alerts, records, verdict_row, verdicts
 
-NOT_OF_A_REPLAY = {"intake", "deliveries", "silences", "acknowledgements"}
+NOT_OF_A_REPLAY = {"forgotten", "intake", "deliveries", "silences", "acknowledgements"}
 
 
 def holding(**tables: pa.Table) -> Query:

@@ -132,7 +132,7 @@ def test_a_broker_that_dies_is_503_and_the_same_again_is_202(
             after = post(address, [{**event, "request_id": "while-away"}])
     keys = {record.key for record in read(kafka, "outcome")}
 
-    assert before == (202, {"accepted": 1, "prediction": 0, "outcome": 1, "feedback": 0})
+    assert before == (202, {"accepted": 1, "prediction": 0, "outcome": 1, "feedback": 0, "summary": 0})
     assert (away, problem["type"]) == (503, "urn:streams:gateway:unconfirmed")
     assert after[0] == 202
     assert keys == {b"r", b"while-away"}

@@ -7,6 +7,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pyarrow as pa
+
 from streams.codecs.order import FORGET_HEADER, write_order
 from streams.config import Config, parse_config
 from streams.core.forget import INPUTS, Order
@@ -89,9 +91,8 @@ class Model:
         return deepcopy(self)
 
     def see(self, one: Event) -> None:
-        """Hold an event; its raw form waits where it is known which model it is of."""
-        known = any(it["type"] == "prediction" and it["request_id"] == one["request_id"] for it in self.held)
-        self.held.append(one | {"waits": one["type"] == "prediction" or known})
+        """Hold an event; its raw form waits as well, for the budget or for its prediction."""
+        self.held.append(one)
 
     def meet(self, name: str, unit: str, store: str) -> None:
         """Meet an order in an input."""
@@ -101,7 +102,7 @@ class Model:
                 asked.requests.add(one["request_id"])
         gone = [one for one in self.held if self._goes(one, asked)]
         self.removed.update(KINDS[one["type"]] for one in gone)
-        self.removed["samples"] += sum(one["waits"] for one in gone)
+        self.removed["samples"] += len(gone)
         self.held = [one for one in self.held if one not in gone]
         asked.met.add(store)
 
@@ -117,7 +118,7 @@ class Model:
     def times(self) -> dict[str, list[int]]:
         """Times of the events that are left, by store, and of those whose raw form waits."""
         left = {name: [one["event_time"] for one in self.held if KINDS[one["type"]] == name] for name in INPUTS}
-        waiting = [one["event_time"] for one in self.held if one["waits"]]
+        waiting = [one["event_time"] for one in self.held]
         return {name: sorted(some) for name, some in (left | {"samples": waiting}).items()}
 
 
@@ -125,8 +126,9 @@ def times(joining: Joining) -> dict[str, list[int]]:
     """Times of what waits in a join, by its store, and of the raw events that wait."""
     stores = joining.upstream.stores()
     held = {name: sorted(stores[name].snapshot()["time"].tolist()) for name in INPUTS}
-    (waiting,) = joining.upstream.head()["sampling"]["waiting"].values()
-    return held | {"samples": sorted(row["event_time"] for _, row in waiting["rows"])}
+    texts = [raw.pack(raw.runs.snapshot())[1] for raw in joining.upstream._sampling._raw().values()]
+    said = [some["event_time"].cast(pa.int64()).to_pylist() for some in texts if len(some)]
+    return held | {"samples": sorted(time for some in said for time in some)}
 
 
 def archived(joining: Joining) -> set[int]:

@@ -38,7 +38,9 @@ def test_story_has_something_of_everything(in_one: Stored) -> None:
     """The events whose replays are compared include each fate that an event can have."""
     counts, shown = in_one.counts, in_one.shown
 
-    assert all(counts[name] for name in counts.keys() - {"rejected", "summaries", "duplicate_summaries"}), counts
+    assert all(counts[name] for name in counts.keys() - {"rejected", "summaries", "duplicate_summaries", "let_go"}), (
+        counts
+    )
     assert counts["rejected"] == 0
     assert set(shown["orphans"]["reason"].to_pylist()) == {"late", "unmatched"}
     assert set(shown["quality"]["window"].to_pylist()) == {"1d", "6h/3h", "1mo"}
