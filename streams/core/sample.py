@@ -18,6 +18,7 @@ from streams.core.privacy.treatment import Treatment
 
 TIME = pa.timestamp("us", tz="UTC")
 _MAPS = ("attributes", "features", "assignments")
+_AT_ONCE = 200  # events: what Python makes of more would still be there when its collector looks for garbage
 
 
 def sampled(keys: Hashes, share: float) -> Mask:
@@ -59,5 +60,14 @@ def _own_probability(table: pa.RecordBatch) -> Array:
 
 def _payloads(table: pa.RecordBatch) -> list[str]:
     """Sampled events as JSON objects; the sample is small, so Python may see each."""
+    parts = (table.slice(first, _AT_ONCE) for first in range(0, len(table), _AT_ONCE))
+    return [text for part in parts for text in _encoded(part)]
+
+
+def _encoded(table: pa.RecordBatch) -> list[str]:
+    names = table.schema.names
+    columns = [column.to_pylist() for column in table.columns]
+    for place in (names.index(name) for name in _MAPS if name in names):
+        columns[place] = [dict(pairs) for pairs in columns[place]]
     encode = msgspec.json.encode
-    return [encode({k: dict(v) if k in _MAPS else v for k, v in row.items()}).decode() for row in table.to_pylist()]
+    return [encode(dict(zip(names, row, strict=True))).decode() for row in zip(*columns, strict=True)]
