@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,12 @@ from streams.core.forget import Forgetter, Forgotten, Order
 from streams.core.ids import hash_twice
 from streams.core.join import MATCHED, Joiner, Orphans
 from streams.core.metric.base import Source
-from streams.core.metric.crowd import NOBODY
+from streams.core.metric.crowd import NOBODY as OF_NOBODY
+from streams.core.privacy.owner import NOBODY
 from streams.core.rows import orphan_rows, record_texts
 from streams.core.runs import Runs
 from streams.core.sampling.stage import Sampling
-from streams.core.segment import Rows, Segment, assemble, key_range, pack
+from streams.core.segment import Declared, Rows, Segment, assemble, key_range, pack
 from streams.core.summarized import summarized_rows
 from streams.core.validate import validate
 
@@ -110,27 +111,22 @@ class Intake:
     def restore(self, head: Mapping[str, Any], segments: Sequence[Segment], swept: int) -> None:
         """Replace everything; `swept` is the sequence of the last segment written before the last sweep."""
         self.archive = Archive()
-        shape = self._catalog.shape
-        declared = [replace(segment, content=self._declared(segment.content)) for segment in segments]
-        rows, sequences = assemble(declared, self._catalog.groups, self.archive, shape.exposures, owned=shape.owned)
+        exposures = self._catalog.shape.exposures
+        rows, sequences = assemble(segments, self._catalog.groups, self.archive, exposures, self._declared())
         self.joiner.restore(head["joiner"], rows, {name: of <= swept for name, of in sequences.items()})
         self.tally = Counter(head["tally"])
         self._forgetter.restore(head.get("orders", ()))  # state of an earlier version has none
 
-    def _declared(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
-        """
-        Content of a segment with what is declared now, and nothing else: places of units, and shares.
-
-        Where there were none the place is nobody's, and the share that of all.
-        """
-        shape, known = self._catalog.shape, content["predictions"]
-        predictions = {name: column for name, column in known.items() if name not in ("place", "share")}
-        rows = length(predictions)
+    def _declared(self) -> Declared:
+        """Return the optional columns of rows: what is not known is of nobody, and has the share of all."""
+        shape = self._catalog.shape
+        owner = {"owner": NOBODY} if shape.owned else {}
+        predictions: dict[str, np.generic] = dict(owner)
         if shape.counted:
-            predictions["place"] = known.get("place", np.full(rows, NOBODY, np.int16))
+            predictions["place"] = np.int16(OF_NOBODY)
         if shape.sampled:
-            predictions["share"] = known.get("share", np.full(rows, self._catalog.config.samples, np.float32))
-        return {**content, "predictions": predictions}
+            predictions["share"] = np.float32(self._catalog.config.samples)
+        return {"predictions": predictions, "feedback": owner}
 
     def _pack(self, rows: Rows) -> dict[str, Any]:
         return pack(rows, self._catalog.groups, self.archive, self._catalog.shape.exposures)

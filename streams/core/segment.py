@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,13 @@ BUCKETS = 256
 EVERY_BUCKET = range(BUCKETS)
 _BUCKET_SHIFT = np.uint64(56)
 _EVENTS = ("outcomes", "feedback")
+
+_OPTIONAL = ("share", "place", "owner")
+
+Declared = Mapping[str, Mapping[str, np.generic]]
+"""By store, the optional columns that its rows have now, and what these say of rows that were written without them."""
+
+NOTHING_DECLARED: Declared = MappingProxyType({})
 
 Rows = dict[str, Columns]
 """Rows of the join by the name of their store: predictions, outcomes, feedback, summaries."""
@@ -66,18 +74,17 @@ def assemble(
     groups: Groups,
     archive: Archive,
     exposures: Exposures | None = None,
-    *,
-    owned: bool = False,
+    declared: Declared = NOTHING_DECLARED,
 ) -> tuple[Rows, dict[str, Ints]]:
     """
     Put segments together: of each row what was written last, without those that a later segment says are gone.
 
-    Where rows are `owned`, those that were written without an owner have none.
+    Rows have the columns that are `declared`, and no other optional ones.
 
     Returns the rows of each store (those of the join), and the sequence that each comes from.
     Texts go into the archive, cohorts into the registry.
     """
-    unpacked = [_unpack(segment.content, groups, archive, exposures, owned) for segment in segments]
+    unpacked = [_unpack(segment.content, groups, archive, exposures, declared) for segment in segments]
     rows: Rows = {}
     sequences: dict[str, Ints] = {}
     for store in ("predictions", *_EVENTS, "summaries"):
@@ -100,14 +107,15 @@ def together(segments: Sequence[Segment], rows: Sequence[Columns]) -> tuple[Colu
 
 
 def _unpack(
-    content: Mapping[str, Any], groups: Groups, archive: Archive, exposures: Exposures | None, owned: bool
+    content: Mapping[str, Any], groups: Groups, archive: Archive, exposures: Exposures | None, declared: Declared
 ) -> Rows:
     here = adopted(groups, content["cohorts"])
-    predictions = _owned(_exposed(content["predictions"], content.get("arms"), exposures), owned=owned)
+    predictions = _exposed(content["predictions"], content.get("arms"), exposures)
+    predictions = _as_declared(predictions, declared.get("predictions", {}))
     rows: Rows = {"predictions": predictions | {"cohort": here[predictions["cohort"]].astype(np.int32)}}
     rows["summaries"] = content.get("summaries", empty(SUMMARY))  # a release without them wrote none
     for store in _EVENTS:
-        events = _owned(dict(content[store]), owned=owned and store == "feedback")
+        events = _as_declared(content[store], declared.get(store, {}))
         events["ref"] = np.full(length(events), -1, np.int64)
         texts: pa.Table = content[f"{store} texts"]
         if len(texts):
@@ -127,11 +135,10 @@ def _exposed(predictions: Columns, layout: Mapping[str, Any] | None, exposures: 
     return predictions | {"arms": exposures.adopt(predictions["arms"], layout)}
 
 
-def _owned(rows: Columns, *, owned: bool) -> Columns:
-    """Rows with their owners as far as these are to be known now: nobody where they were written without."""
-    if owned:
-        return {"owner": np.zeros(length(rows), np.uint64)} | rows
-    return {name: column for name, column in rows.items() if name != "owner"}
+def _as_declared(rows: Columns, optional: Mapping[str, np.generic]) -> Columns:
+    """Rows with the optional columns that are declared now, and without others."""
+    known = {name: column for name, column in rows.items() if name in optional or name not in _OPTIONAL}
+    return {name: np.full(length(rows), unknown) for name, unknown in optional.items()} | known
 
 
 def _gone(store: str, rows: Columns, sequences: Ints, segments: Sequence[Segment]) -> Mask:

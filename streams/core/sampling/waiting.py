@@ -31,7 +31,6 @@ class WaitingRows:
     """Rows of which a budget and a reservoir keep no more than fits."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
         self._landing = Landing(plan)
         self.rows = RawRows(WAITING)
 
