@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import rich_click as click
-
-if TYPE_CHECKING:
-    from streams.core.detect.release import Marker
 
 
 def _instant(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
@@ -21,15 +17,6 @@ def _instant(_context: click.Context, _parameter: click.Parameter, text: str | N
         raise click.BadParameter(f"{text!r} is no date, such as 2013-07-01 or 2013-07-01T06:00") from error
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
-
-
-def _declared(config: str | None, model: str) -> tuple[Marker, ...]:
-    """Return the markers that a configuration declares for a model."""
-    from streams.config import load_config  # noqa: PLC0415 - so that --help is quick
-    from streams.core.detect.release import Marker  # noqa: PLC0415
-
-    markers = load_config(config).detection.markers if config is not None else ()
-    return tuple(Marker(one.time, one.name) for one in markers if one.concerns(model))
 
 
 @click.command(short_help="Find jumps and slow trends in what is stored.")
@@ -62,11 +49,14 @@ def changes(  # noqa: PLR0913, PLR0917 - an option each
     as_json: bool,
 ) -> None:
     """Find jumps and slow trends in what is stored, and say what they may be."""
-    from streams.report.changes import Asked, find_changes  # noqa: PLC0415 - so that --help is quick
+    from streams.config import load_config  # noqa: PLC0415 - so that --help is quick
+    from streams.core.detect.watchman import markers_of  # noqa: PLC0415
+    from streams.report.changes import Asked, find_changes  # noqa: PLC0415
     from streams.report.changes_read import Span  # noqa: PLC0415
     from streams.sinks.clickhouse.store import read_store  # noqa: PLC0415
 
-    asked = Asked(Span(model, since, until), watches, season, alpha, seed, _declared(config, model))
+    markers = () if config is None else markers_of(load_config(config).detection, model)
+    asked = Asked(Span(model, since, until), watches, season, alpha, seed, markers)
     with read_store(dsn) as store:
         found = find_changes(store.query, asked)
     if as_json:

@@ -136,6 +136,7 @@ def test_ticks_are_counted_in_event_time() -> None:
     [
         ({"models": {"froud": {}}}, ['models.froud: "froud" is no model of the configuration; did you mean `fraud`?']),
         ({"markers": [{"name": "m", "time": "soon"}]}, ['markers[0].time: "soon" is no date: write 2026-01-01 or']),
+        ({"markers": [{"name": "m", "time": 20260301}]}, ["markers[0].time: 20260301 is no date: write 2026-01-01 or"]),
         ({"markers": [{"name": "", "time": "2026-01-01"}]}, ["markers[0].name: "]),
         (
             {"markers": [{"name": "m", "time": "2026-01-01", "models": ["froud"]}]},

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from streams.config.problems import Problem, shown, unknown
-from streams.config.references import instant
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _time(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else instant(value)
-
+from streams.config.references import instant, written_instant
 
 Instant = Annotated[
     int,
-    PlainValidator(_time),
-    PlainSerializer(lambda time: (_EPOCH + timedelta(microseconds=time)).isoformat()),
+    PlainValidator(instant),
+    PlainSerializer(written_instant),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 

@@ -75,11 +75,15 @@ def instant(text: object) -> int:
     return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
 
 
+def written_instant(time: int) -> str:
+    """Return microseconds since 1970 as they could be declared."""
+    return (_EPOCH + timedelta(microseconds=time)).isoformat()
+
+
 def written(reference: AnyReference | None) -> Any:
     """Return a reference as it could be declared."""
     if isinstance(reference, PinnedPeriod):
-        start, end = ((_EPOCH + timedelta(microseconds=one)).isoformat() for one in (reference.start, reference.end))
-        return {"from": start, "to": end}
+        return {"from": written_instant(reference.start), "to": written_instant(reference.end)}
     return {"files": list(reference.names)} if isinstance(reference, ReferenceFiles) else reference
 
 

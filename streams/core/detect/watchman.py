@@ -71,8 +71,7 @@ class Watchman:
         self._alerting = Alerting(watch.model, alerts, grouping, worse=harms(watch.metrics, declared.detectors))
         self._coverage = Coverage()
         self._versions: set[str] = set()
-        declared_markers = [one for one in section.markers if one.concerns(watch.model)]
-        self._declared_markers = [Marker(one.time, one.name) for one in declared_markers]
+        self._declared_markers = markers_of(section, watch.model)
         self._markers: list[Marker] = []
 
     def mark(self, marker: Marker) -> None:
@@ -322,6 +321,11 @@ def _kind(watch: str, kind: Kind) -> Kind:
     if watch.startswith(PREFIX):
         return "assertion"
     return "traffic" if watch in _OPERATIONS else kind
+
+
+def markers_of(section: DetectionConfig, model: str) -> tuple[Marker, ...]:
+    """Return the markers that are declared for a model."""
+    return tuple(Marker(one.time, one.name) for one in section.markers if one.concerns(model))
 
 
 def watchmen(catalog: Catalog) -> dict[str, Watchman]:
